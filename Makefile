@@ -1,0 +1,43 @@
+# `make` alone lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help setup demo test lint fmt bench wheel clean
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "miniplane needs Python 3.11 or later; set PYTHON=/path/to/python3")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-dev.txt -e .
+	@touch $@
+
+setup: $(VENV)/.ready  ## make .venv with the pinned versions
+
+demo: setup  ## run the main job: a three-node cluster with the seed's manifests, checked by doing
+	$(BIN)/miniplane up --nodes 3 --demo $(DEMO_FLAGS)
+
+test: setup  ## run the tests
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+lint: setup  ## formatting, style, types, import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: setup  ## format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup  ## measure, each figure beside its limit
+	$(BIN)/python bench/run.py
+
+wheel: setup  ## build the wheel into dist/
+	$(BIN)/python -m hatchling build
+
+clean:  ## remove what the targets above made
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,1 @@
+"""A node's network: pod links and addresses, and the way of bytes between pods, nodes and outside."""

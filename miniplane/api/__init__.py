@@ -1,0 +1,1 @@
+"""API machinery: kinds, metadata, selectors, schemas, patches, tables. Pure: no I/O, no asyncio, no clock."""

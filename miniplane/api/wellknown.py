@@ -1,0 +1,32 @@
+"""Names that several parts agree on: labels, annotations, finalizers, namespaces. Upstream's unless `miniplane.io`."""
+
+SERVICE_NAME = "kubernetes.io/service-name"
+"""Label of an EndpointSlice: the Service that it belongs to."""
+ENDPOINTSLICE_MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
+NAMESPACE_NAME = "kubernetes.io/metadata.name"
+"""Label that every Namespace has with its own name."""
+HOSTNAME = "kubernetes.io/hostname"
+ZONE = "topology.kubernetes.io/zone"
+POD_TEMPLATE_HASH = "pod-template-hash"
+REVISION = "deployment.kubernetes.io/revision"
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+DEFAULT_INGRESS_CLASS = "ingressclass.kubernetes.io/is-default-class"
+MIRROR_POD = "kubernetes.io/config.mirror"
+LOAD_BALANCER_FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
+
+KUBELET_ADDRESS = "miniplane.io/kubelet-address"
+"""Annotation of a Node: `host:port` where its kubelet's HTTPS server is really reached."""
+TUNNEL_ADDRESS = "miniplane.io/tunnel-address"
+"""Annotation of a Node: `host:port` where its agent takes other nodes' traffic (user-space data path)."""
+HOST_PORTS = "miniplane.io/host-ports"
+"""Annotation of a Node: JSON `{"172.30.0.11:30080/TCP": "127.0.0.11:30080"}`, where the user's machine reaches in."""
+ANNOUNCED_BY = "miniplane.io/announced-by"
+"""Annotation of a LoadBalancer Service: the node whose agent answers for its address."""
+FAULT_UNREADY = "miniplane.io/unready"
+"""Annotation of a Pod: `"true"` makes its readiness fail, as a fault to look at."""
+
+INGRESS_CONTROLLER = "miniplane.io/ingress"
+"""`spec.controller` of the IngressClass that the built-in ingress proxy serves."""
+
+SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+NODE_LEASE_NAMESPACE = "kube-node-lease"
