@@ -226,12 +226,8 @@ def already_exists(resource: Resource, name: str) -> AlreadyExists:
 
 def conflict(resource: Resource, name: str, why: str = "") -> Conflict:
     """The write's precondition does not hold; without `why`, a stale resourceVersion."""
-    why = why or (
-        "the object has been modified; please apply your changes to the latest version and try again"
-    )
-    return Conflict(
-        f'Operation cannot be fulfilled on {resource} "{name}": {why}', details=_details(resource, name)
-    )
+    why = why or ("the object has been modified; please apply your changes to the latest version and try again")
+    return Conflict(f'Operation cannot be fulfilled on {resource} "{name}": {why}', details=_details(resource, name))
 
 
 def invalid(resource: Resource, name: str, causes: Sequence[Cause]) -> Invalid:

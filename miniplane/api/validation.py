@@ -57,9 +57,7 @@ def invalid(path: str, value: Any, detail: str = "") -> FieldError:
 def not_supported(path: str, value: Any, supported: Iterable[str]) -> FieldError:
     """The value is none of an enumeration; `supported` is shown sorted."""
     words = ", ".join(_quoted(word) for word in sorted(supported))
-    return FieldError(
-        "FieldValueNotSupported", path, f"Unsupported value: {_quoted(value)}: supported values: {words}"
-    )
+    return FieldError("FieldValueNotSupported", path, f"Unsupported value: {_quoted(value)}: supported values: {words}")
 
 
 def duplicate(path: str, value: Any) -> FieldError:
