@@ -231,7 +231,7 @@ def conflict(resource: Resource, name: str, why: str = "") -> Conflict:
 
 
 def invalid(resource: Resource, name: str, causes: Sequence[Cause]) -> Invalid:
-    """The object breaks rules. The message joins the causes as upstream's aggregate does: one bare, more in brackets."""
+    """The object breaks rules. The message joins the causes as upstream does: one bare, several in brackets."""
     texts = [f"{cause.field}: {cause.message}" if cause.field else cause.message for cause in causes]
     text = texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]"
     subject = f"{resource.kind}.{resource.group}" if resource.group else resource.kind

@@ -89,7 +89,7 @@ class Strategy:
     unconditional_update: bool = True
     """Whether an update without resourceVersion is taken, whatever is stored."""
     name_is: str = "subdomain"
-    """The rule for `metadata.name`: a function's name in `api.names` (subdomain, label, label_1035, path_segment, ip)."""
+    """The rule for `metadata.name`, by its name in `api.names`: subdomain, label, label_1035, path_segment, ip."""
 
 
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")

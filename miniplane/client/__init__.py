@@ -1,0 +1,1 @@
+"""The only HTTP client: requests without I/O, the client, the watch, kubeconfig files."""

@@ -1,0 +1,1 @@
+"""The network compiler, pure: snapshot → ruleset → {nft, evaluate, explain, diff}."""

@@ -1,0 +1,1 @@
+"""The kinds: one declarative file each, and the one ordered list of them."""

@@ -1,0 +1,1 @@
+"""The reconciler: informers, work queues, controllers."""
