@@ -1,0 +1,270 @@
+"""The tables' fixed part: the names of sets and chains, and the rules that stand in every node's program.
+
+Maps, not chains: what grows with the cluster are elements. The only chains that come and go are the ones that choose
+among N backends, one per count (`pick_chain`, `sticky_chain`). A frontend is `address . protocol . port`.
+See docs/explanation/dataplane.md for the packet's way through them.
+"""
+
+from miniplane.dataplane.ruleset import (
+    Chain,
+    CtState,
+    Delete,
+    Dnat,
+    Field,
+    Fields,
+    Goto,
+    Hook,
+    HookName,
+    In,
+    Is,
+    IsTranslated,
+    Jump,
+    Lookup,
+    Masquerade,
+    Match,
+    NamedSet,
+    Plain,
+    Random,
+    Rule,
+    SetMark,
+    StateIs,
+    Statement,
+    Type,
+    Update,
+    VerdictOf,
+    remark,
+)
+
+TABLE = "miniplane"
+
+FRONTEND: Fields = (Field.DADDR, Field.PROTOCOL, Field.DPORT)
+_CLIENT: Fields = (Field.SADDR, *FRONTEND)
+_CHOICE: Fields = (*FRONTEND, Field.MARK)
+_PAIR: Fields = (Field.SADDR, Field.DADDR)
+_FRONTEND = (Type.ADDRESS, Type.PROTOCOL, Type.PORT)
+
+LOCAL_OFFSET = 0x10000
+"""Marks of a frontend's local backends start here, those of all its backends at 0."""
+MASQUERADE_MARK = 1
+"""The connection mark that asks for masquerading."""
+
+SETS: tuple[NamedSet, ...] = (
+    NamedSet("pod-ranges", (Type.ADDRESS,), interval=True),
+    NamedSet("inside", (Type.ADDRESS,), interval=True),
+    NamedSet("service-ranges", (Type.ADDRESS,), interval=True),
+    NamedSet("cluster-ips", (Type.ADDRESS,)),
+    NamedSet("services", _FRONTEND, verdicts=True),
+    NamedSet("services-local", _FRONTEND, verdicts=True),
+    NamedSet("masquerade", _FRONTEND),
+    NamedSet("no-endpoints", _FRONTEND),
+    NamedSet("restricted", _FRONTEND),
+    NamedSet("source-ranges", (*_FRONTEND, Type.ADDRESS), interval=True),
+    NamedSet("endpoints", (*_FRONTEND, Type.MARK), data=(Type.ADDRESS, Type.PORT)),
+    NamedSet("choices", (*_FRONTEND, Type.MARK), data=(Type.MARK,)),
+    NamedSet("affinity", (Type.ADDRESS, *_FRONTEND), data=(Type.MARK,), dynamic=True),
+    NamedSet("self", (Type.ADDRESS, Type.ADDRESS)),
+    NamedSet("pod-groups", (Type.ADDRESS,), data=(Type.MARK,)),
+    NamedSet("isolated-ingress", (Type.ADDRESS,)),
+    NamedSet("isolated-egress", (Type.ADDRESS,)),
+    NamedSet("ingress-groups", (Type.MARK, *_FRONTEND), interval=True),
+    NamedSet("ingress-blocks", (Type.ADDRESS, *_FRONTEND), interval=True),
+    NamedSet("egress-groups", (Type.ADDRESS, Type.MARK, Type.PROTOCOL, Type.PORT), interval=True),
+    NamedSet("egress-blocks", (Type.ADDRESS, *_FRONTEND), interval=True),
+)
+"""Every set of a table, empty, in the order in which they stand."""
+
+SERVICE_SETS = (
+    "cluster-ips",
+    "services",
+    "services-local",
+    "masquerade",
+    "no-endpoints",
+    "restricted",
+    "source-ranges",
+    "endpoints",
+    "choices",
+)
+"""The sets that Services fill."""
+POLICY_SETS = (
+    "isolated-ingress",
+    "isolated-egress",
+    "ingress-groups",
+    "ingress-blocks",
+    "egress-groups",
+    "egress-blocks",
+)
+"""The sets that policies fill."""
+
+
+def _rule(*parts: Match | Statement, why: str) -> Rule:
+    matches = tuple(part for part in parts if isinstance(part, Match))
+    statements = tuple(part for part in parts if not isinstance(part, Match))
+    return Rule(matches, statements, remark(why))
+
+
+_ESTABLISHED = _rule(
+    StateIs((CtState.ESTABLISHED, CtState.RELATED)), Plain.ACCEPT, why="a connection that was let in goes on"
+)
+_UNSERVED = _rule(Jump("unserved"), why="nothing to reach at a Service's address")
+_MASQUERADE = SetMark(Field.CT_MARK, MASQUERADE_MARK)
+_TRANSLATE = Dnat(Lookup(_CHOICE, "endpoints"))
+_FROM_OUTSIDE = In((Field.SADDR,), "pod-ranges", negated=True)
+_SELF = _rule(In(_PAIR, "self"), Plain.RETURN, why="a pod always reaches itself")
+
+
+FIXED_CHAINS: tuple[Chain, ...] = (
+    Chain(
+        "firewall",
+        (
+            _rule(
+                StateIs((CtState.NEW,)),
+                In(FRONTEND, "restricted"),
+                In((*FRONTEND, Field.SADDR), "source-ranges", negated=True),
+                Plain.DROP,
+                why="the client is in none of the Service's source ranges",
+            ),
+        ),
+    ),
+    Chain(
+        "services",
+        (
+            _rule(
+                _FROM_OUTSIDE,
+                In((Field.DADDR,), "cluster-ips"),
+                _MASQUERADE,
+                why="a ClusterIP used from outside the pod network is masqueraded",
+            ),
+            _rule(
+                In(FRONTEND, "masquerade"), _MASQUERADE, why="external traffic may cross nodes, so it is masqueraded"
+            ),
+            _rule(VerdictOf(Lookup(FRONTEND, "services")), why="choose among the backends"),
+        ),
+    ),
+    Chain("translate", (_rule(_TRANSLATE, why="the chosen backend"),)),
+    Chain(
+        "unserved",
+        (
+            _rule(In(FRONTEND, "no-endpoints"), Plain.REJECT, why="the Service has no endpoints"),
+            _rule(In((Field.DADDR,), "cluster-ips"), Plain.REJECT, why="the Service has no such port"),
+            _rule(In((Field.DADDR,), "service-ranges"), Plain.DROP, why="no Service has this address"),
+        ),
+    ),
+    Chain(
+        "egress",
+        (
+            _SELF,
+            _rule(SetMark(Field.MARK, 0), why="no group yet"),
+            _rule(SetMark(Field.MARK, Lookup((Field.DADDR,), "pod-groups")), why="the target's group"),
+            _rule(
+                In((Field.SADDR, Field.MARK, Field.PROTOCOL, Field.DPORT), "egress-groups"),
+                Plain.RETURN,
+                why="allowed by the target's labels",
+            ),
+            _rule(In(_CLIENT, "egress-blocks"), Plain.RETURN, why="allowed by the target's address"),
+            _rule(Plain.DROP, why="no egress rule allows it"),
+        ),
+    ),
+    Chain(
+        "ingress",
+        (
+            _SELF,
+            _rule(SetMark(Field.MARK, 0), why="no group yet"),
+            _rule(SetMark(Field.MARK, Lookup((Field.SADDR,), "pod-groups")), why="the source's group"),
+            _rule(In((Field.MARK, *FRONTEND), "ingress-groups"), Plain.RETURN, why="allowed by the source's labels"),
+            _rule(In(_CLIENT, "ingress-blocks"), Plain.RETURN, why="allowed by the source's address"),
+            _rule(Plain.DROP, why="no ingress rule allows it"),
+        ),
+    ),
+    Chain(
+        "filter-prerouting",
+        (_rule(Jump("firewall"), why="source ranges"),),
+        Hook("filter", HookName.PREROUTING, -110),
+    ),
+    Chain(
+        "filter-output-first", (_rule(Jump("firewall"), why="source ranges"),), Hook("filter", HookName.OUTPUT, -110)
+    ),
+    Chain(
+        "nat-prerouting",
+        (
+            _rule(
+                _FROM_OUTSIDE,
+                VerdictOf(Lookup(FRONTEND, "services-local")),
+                why="clients outside get this node's own backends (externalTrafficPolicy Local)",
+            ),
+            _rule(Jump("services"), why="Services"),
+        ),
+        Hook("nat", HookName.PREROUTING, -100),
+    ),
+    Chain(
+        "nat-output",
+        (
+            _rule(_MASQUERADE, why="what the node itself sends to a Service is masqueraded"),
+            _rule(Jump("services"), why="Services"),
+        ),
+        Hook("nat", HookName.OUTPUT, -100),
+    ),
+    Chain("filter-input", (_ESTABLISHED, _UNSERVED), Hook("filter", HookName.INPUT, 0)),
+    Chain(
+        "filter-forward",
+        (
+            _ESTABLISHED,
+            _UNSERVED,
+            _rule(In((Field.SADDR,), "isolated-egress"), Jump("egress"), why="a policy isolates the source"),
+            _rule(In((Field.DADDR,), "isolated-ingress"), Jump("ingress"), why="a policy isolates the target"),
+        ),
+        Hook("filter", HookName.FORWARD, 0),
+    ),
+    Chain("filter-output", (_ESTABLISHED, _UNSERVED), Hook("filter", HookName.OUTPUT, 0)),
+    Chain(
+        "nat-postrouting",
+        (
+            _rule(
+                IsTranslated(),
+                Is(Field.CT_MARK, MASQUERADE_MARK),
+                Masquerade(),
+                why="asked for where the Service was chosen",
+            ),
+            _rule(IsTranslated(), In(_PAIR, "self"), Masquerade(), why="a pod reaches itself through a Service"),
+            _rule(
+                In((Field.SADDR,), "pod-ranges"),
+                In((Field.DADDR,), "inside", negated=True),
+                Masquerade(),
+                why="pods leave the cluster by the node's address",
+            ),
+        ),
+        Hook("nat", HookName.POSTROUTING, 100),
+    ),
+)
+"""The chains of every table, in order."""
+
+
+def pick_name(count: int, timeout_s: int = 0, *, local: bool = False) -> str:
+    """The chain that chooses among `count` backends; with a time-out it remembers the client."""
+    sticky = f"-{timeout_s}" if timeout_s else ""
+    return f"{'sticky' if timeout_s else 'pick'}-{'local-' if local else ''}{count}{sticky}"
+
+
+def pick_chain(count: int, timeout_s: int = 0, *, local: bool = False) -> Chain:
+    """The chain of that name: a random mark, then the map from frontend and mark to the backend."""
+    offset = LOCAL_OFFSET if local else 0
+    draw = _rule(
+        SetMark(Field.MARK, Random(count, offset) if count > 1 else offset), why=f"one of {count}, all equally likely"
+    )
+    name = pick_name(count, timeout_s, local=local)
+    if not timeout_s:
+        return Chain(name, (draw, _rule(Goto("translate"), why="translate")))
+    remember = Update("affinity", _CLIENT, Field.MARK, timeout_s)
+    return Chain(
+        name,
+        (
+            _rule(SetMark(Field.MARK, 0), why="nobody remembered yet"),
+            _rule(SetMark(Field.MARK, Lookup(_CLIENT, "affinity")), why="the client's last backend"),
+            _rule(Is(Field.MARK, 0, negated=True), remember, why="remember it longer"),
+            _rule(_TRANSLATE, why="the remembered backend, if it is still there"),
+            draw,
+            _rule(SetMark(Field.MARK, Lookup(_CHOICE, "choices")), why="the name of the choice"),
+            _rule(Delete("affinity", _CLIENT, Field.MARK), why="forget a backend that is gone"),
+            _rule(remember, why="remember the client's backend"),
+            _rule(Goto("translate"), why="translate"),
+        ),
+    )

@@ -1,0 +1,114 @@
+"""The snapshot: all that one node's network depends on, frozen at one moment.
+
+It holds views, not objects. With a `Memo` an object is read again only when its revision changed, and an object that
+changed in nothing that matters keeps its old view, so that the compiler sees at once what is the same.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Self, TypeVar
+
+from miniplane.api.kind import Object
+from miniplane.config import Network
+from miniplane.dataplane.views import (
+    NamespaceView,
+    NodeView,
+    PodView,
+    PolicyView,
+    ServiceView,
+    SliceView,
+    namespace_view,
+    node_view,
+    pod_view,
+    policy_view,
+    service_view,
+    slice_view,
+)
+
+V = TypeVar("V")
+
+
+@dataclass(slots=True)
+class Memo:
+    """Views by object, kept from one snapshot to the next. Belongs to whoever builds snapshots of one cluster."""
+
+    kinds: dict[str, dict[str, tuple[str, Any]]] = field(default_factory=dict)
+    """`{kind: {uid: (resourceVersion, view)}}`."""
+
+    def views(self, kind: str, objects: Iterable[Object], extract: Callable[[Object], V | None]) -> tuple[V, ...]:
+        """The views of `objects`, in order of namespace and name."""
+        old, new = self.kinds.get(kind, {}), {}
+        found: list[tuple[tuple[str, str], V]] = []
+        for obj in objects:
+            meta = obj["metadata"]
+            key = (meta.get("namespace") or "", meta["name"])
+            uid, revision = meta.get("uid") or "/".join(key), meta.get("resourceVersion") or ""
+            known = old.get(uid)
+            if known is not None and revision and known[0] == revision:
+                view = known[1]
+                new[uid] = known
+            else:
+                view = extract(obj)
+                if known is not None and known[1] == view:
+                    view = known[1]
+                new[uid] = (revision, view)
+            if view is not None:
+                found.append((key, view))
+        self.kinds[kind] = new
+        found.sort(key=_key)
+        return tuple(view for _, view in found)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What `node` sees. Every tuple is in order of namespace and name."""
+
+    node: str
+    network: Network
+    nodes: tuple[NodeView, ...]
+    pods: tuple[PodView, ...]
+    services: tuple[ServiceView, ...]
+    slices: tuple[SliceView, ...]
+    policies: tuple[PolicyView, ...]
+    namespaces: tuple[NamespaceView, ...]
+
+    @classmethod
+    def build(  # noqa: PLR0913  one keyword per kind, all of them needed
+        cls,
+        node: str,
+        network: Network,
+        *,
+        nodes: Iterable[Object],
+        pods: Iterable[Object],
+        services: Iterable[Object],
+        slices: Iterable[Object],
+        policies: Iterable[Object],
+        namespaces: Iterable[Object],
+        memo: Memo | None = None,
+    ) -> Self:
+        """From API objects, in any order. They are read, never kept."""
+        memo = Memo() if memo is None else memo
+        return cls(
+            node,
+            network,
+            memo.views("Node", nodes, node_view),
+            memo.views("Pod", pods, pod_view),
+            memo.views("Service", services, service_view),
+            memo.views("EndpointSlice", slices, slice_view),
+            memo.views("NetworkPolicy", policies, policy_view),
+            memo.views("Namespace", namespaces, namespace_view),
+        )
+
+    @property
+    def local_pods(self) -> tuple[PodView, ...]:
+        """The pods of this node."""
+        return tuple(pod for pod in self.pods if pod.node == self.node)
+
+    @property
+    def here(self) -> NodeView | None:
+        """This node, None before it is registered."""
+        return next((node for node in self.nodes if node.name == self.node), None)
+
+
+def _key(item: tuple[tuple[str, str], Any]) -> tuple[str, str]:
+    return item[0]
