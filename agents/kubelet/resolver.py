@@ -123,7 +123,10 @@ class Resolver:
         self._hosts = parse_hosts(hosts)
 
     async def addresses(self, name: str) -> list[str]:
-        """The addresses of a name, IPv4 first; an address is its own answer. See `Names`."""
+        """The addresses of a name, IPv4 first; an address is its own answer.
+
+        Raises `LookupError` if there is no such name, `TimeoutError` if no nameserver answered.
+        """
         if _is_address(name):
             return [name]
         if found := self._hosts.get(name.lower().rstrip(".")):

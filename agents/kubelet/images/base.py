@@ -6,14 +6,15 @@ listeners on the pod's link, and needs no task while nobody talks to it.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from miniplane.aio import Clock
 from miniplane.api.kind import Object
 
 from ...network.base import Link
+from ..resolver import Resolver
 
 KILLED = 137
 """Exit code of a container that was killed: 128 + SIGKILL."""
@@ -27,16 +28,6 @@ The news that its endpoint leaves needs that long to reach every node's rules, s
 """
 
 
-class Names(Protocol):
-    """The names that a pod can resolve."""
-
-    async def addresses(self, name: str) -> list[str]:
-        """The addresses of a host name, by /etc/hosts and the pod's resolv.conf.
-
-        Raises `LookupError` if there is no such name, `TimeoutError` if no nameserver answered.
-        """
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerContext:
     """All that a container is given. `pod` and `container` are shared and read-only."""
@@ -46,7 +37,8 @@ class ContainerContext:
     node: str
     """The name of the node that it runs on."""
     link: Link
-    names: Names
+    names: Resolver
+    """Resolves names as the pod's resolv.conf and hosts file say."""
     clock: Clock
     log: Callable[[str], None]
     """Writes to the container's log; each line of the text gets its time."""
@@ -55,8 +47,13 @@ class ContainerContext:
     args: Sequence[str] = ()
     """The arguments after the image's own program, variables expanded."""
     env: Mapping[str, str] = field(default_factory=dict)
-    files: Mapping[str, str] = field(default_factory=dict)
-    """`{absolute path: text}`: /etc/hosts, /etc/resolv.conf and what volumes of ConfigMaps and Secrets project."""
+    files: MutableMapping[str, str] = field(default_factory=dict)
+    """`{absolute path: text}`: /etc/hosts, /etc/resolv.conf, what volumes of ConfigMaps and Secrets project, and what
+    applets write. Made anew at each start of the container."""
+
+    def with_args(self, args: Sequence[str]) -> "ContainerContext":
+        """The same with other arguments."""
+        return replace(self, args=args)
 
     @property
     def ports(self) -> list[tuple[str, int]]:

@@ -2,70 +2,32 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
-from typing import Any
 
 import pytest
 
 from agents.kubelet.http import Request, fetch
-from agents.kubelet.images.base import DRAIN_S, KILLED, ContainerContext, Image
+from agents.kubelet.images.base import DRAIN_S, KILLED, Image
 from agents.kubelet.images.database import Database
 from agents.kubelet.images.echo import Echo
 from agents.kubelet.images.pause import Ends, Pause
 from agents.kubelet.images.sidecar import Sidecar
 from agents.kubelet.images.web import HttpEcho, NetExec, WebServer
-from agents.kubelet.resolver import ResolvConf, Resolver
 from agents.kubelet.streams import connect
-from tests.unit.kubelet.fakes import ManualClock, MemoryNetwork, settle
+from tests.unit.kubelet.conftest import Bench
+from tests.unit.kubelet.fakes import settle
 
 
-class Bench:
-    """One pod with one container, and a client beside it."""
-
-    def __init__(self) -> None:
-        self.network = MemoryNetwork()
-        self.clock = ManualClock()
-        self.lines: list[str] = []
-        self.events: list[tuple[str, str, str]] = []
-
-    async def context(
-        self, *ports: int, args: Sequence[str] = (), udp: Sequence[int] = (), **more: Any
-    ) -> ContainerContext:
-        """The context of container `c` in pod default/p."""
-        link = await self.network.attach("uid", "10.244.1.2")
-        declared: list[dict[str, Any]] = [{"containerPort": port} for port in ports]
-        declared += [{"containerPort": port, "protocol": "UDP"} for port in udp]
-        container = {"name": "c", "image": "some/image:1", "ports": declared}
-        return ContainerContext(
-            pod={"metadata": {"name": "p", "namespace": "default"}, "spec": {"containers": [container]}},
-            container=container,
-            node="node-1",
-            link=link,
-            names=Resolver(link, ResolvConf()),
-            clock=self.clock,
-            log=self.lines.append,
-            event=lambda *event: self.events.append(event),
-            args=args,
-            **more,
-        )
-
-    async def get(self, port: int, target: str = "/", accept: str = "application/json") -> tuple[int, str]:
-        """Status and body, asked from the node."""
-        request = Request(host="10.244.1.2", port=port, target=target, headers=[("Accept", accept)])
-        answer = await fetch(self.network.host(), request)
-        return answer.status, answer.body.decode()
-
-
-@pytest.fixture
-def bench() -> Bench:
-    """A pod."""
-    return Bench()
+async def get(bench: Bench, port: int, target: str = "/", accept: str = "application/json") -> tuple[int, str]:
+    """Status and body, asked from the node."""
+    request = Request(host="10.244.1.2", port=port, target=target, headers=[("Accept", accept)])
+    answer = await fetch(bench.network.host(), request)
+    return answer.status, answer.body.decode()
 
 
 async def test_web_server_tells_who_answers_and_whom_it_saw(bench: Bench) -> None:
     """The JSON page names pod, namespace, node, port, path and the client's address."""
     running = await WebServer(name="nginx", ports=[80]).start(await bench.context())
-    status, body = await bench.get(80, "/a?b=c")
+    status, body = await get(bench, 80, "/a?b=c")
     facts = json.loads(body)
     assert status == 200
     assert (facts["pod"], facts["namespace"], facts["node"], facts["port"]) == ("p", "default", "node-1", 80)
@@ -77,7 +39,7 @@ async def test_web_server_tells_who_answers_and_whom_it_saw(bench: Bench) -> Non
 async def test_web_server_serves_default_and_declared_ports(bench: Bench) -> None:
     """An nginx with containerPort 8000 answers on 80 and on 8000."""
     running = await WebServer(name="nginx", ports=[80]).start(await bench.context(8000))
-    assert [(await bench.get(port))[0] for port in (80, 8000)] == [200, 200]
+    assert [(await get(bench, port))[0] for port in (80, 8000)] == [200, 200]
     await running.kill()
 
 
@@ -85,7 +47,7 @@ async def test_web_server_serves_default_and_declared_ports(bench: Bench) -> Non
 async def test_form_follows_the_accept_header(bench: Bench, accept: str, begins: str) -> None:
     """Browsers get HTML, curl gets text."""
     running = await WebServer(name="nginx", ports=[80]).start(await bench.context())
-    assert (await bench.get(80, accept=accept))[1].startswith(begins)
+    assert (await get(bench, 80, accept=accept))[1].startswith(begins)
     await running.kill()
 
 
@@ -95,7 +57,7 @@ async def test_form_follows_the_accept_header(bench: Bench, accept: str, begins:
 async def test_well_known_paths(bench: Bench, path: str, text: str) -> None:
     """The short paths answer as netexec does."""
     running = await WebServer(name="nginx", ports=[80]).start(await bench.context())
-    assert await bench.get(80, path, accept="*/*") == (200, text)
+    assert await get(bench, 80, path, accept="*/*") == (200, text)
     await running.kill()
 
 
@@ -103,17 +65,17 @@ async def test_mounted_pages_are_served(bench: Bench) -> None:
     """A ConfigMap mounted at nginx' document root is what nginx answers with."""
     files = {"/usr/share/nginx/html/index.html": "<p>mine"}
     running = await WebServer(name="nginx", ports=[80]).start(await bench.context(files=files))
-    assert await bench.get(80) == (200, "<p>mine")
+    assert await get(bench, 80) == (200, "<p>mine")
     await running.kill()
 
 
 async def test_exit_ends_the_container_with_the_code(bench: Bench) -> None:
     """GET /exit?code=3 makes the container end with 3 and its port closed."""
     running = await WebServer(name="nginx", ports=[80]).start(await bench.context())
-    await bench.get(80, "/exit?code=3")
+    await get(bench, 80, "/exit?code=3")
     assert await running.exited == 3
     with pytest.raises(ConnectionRefusedError):
-        await bench.get(80)
+        await get(bench, 80)
 
 
 async def test_termination_drains_before_it_closes(bench: Bench) -> None:
@@ -122,7 +84,7 @@ async def test_termination_drains_before_it_closes(bench: Bench) -> None:
     running.terminate()
     running.terminate()
     await bench.clock.advance(DRAIN_S / 2)
-    assert (await bench.get(80))[0] == 200
+    assert (await get(bench, 80))[0] == 200
     await bench.clock.advance(DRAIN_S)
     assert await running.exited == 0
 
@@ -153,14 +115,14 @@ async def test_unknown_image_says_that_it_is_stood_in_for(bench: Bench) -> None:
     running = await WebServer(name="unknown", notice="{image} is emulated").start(await bench.context(9000))
     assert bench.events == [("Normal", "Emulated", "some/image:1 is emulated")]
     assert bench.lines[0] == "some/image:1 is emulated"
-    assert (await bench.get(9000))[0] == 200
+    assert (await get(bench, 9000))[0] == 200
     await running.kill()
 
 
 async def test_http_echo_flags(bench: Bench) -> None:
     """-text, -listen and -status-code do what the original's do."""
     running = await HttpEcho().start(await bench.context(args=["-text=hello", "-listen=:5000", "-status-code=418"]))
-    assert await bench.get(5000) == (418, "hello\n")
+    assert await get(bench, 5000) == (418, "hello\n")
     await running.kill()
 
 
@@ -178,7 +140,7 @@ async def test_netexec_speaks_udp(bench: Bench, question: bytes, answer: bytes) 
     socket = await bench.network.host().bind(lambda data, _host, _port: got.set_result(data))
     socket.send(question, "10.244.1.2", 90)
     assert await got == answer
-    assert (await bench.get(80, "/clientip", accept="*/*"))[1].startswith("172.30.0.11:")
+    assert (await get(bench, 80, "/clientip", accept="*/*"))[1].startswith("172.30.0.11:")
     socket.close()
     await running.kill()
 
