@@ -171,7 +171,9 @@ def ensure(data_dir: Path, *, server: str, nodes: Sequence[str] = (), hosts: Seq
     """
     (data_dir / "pki").mkdir(parents=True, exist_ok=True, mode=0o700)
     where = files(data_dir, "ca")
-    if not (where.cert.exists() and where.key.exists()):
+    if where.cert.exists() and not where.key.exists():
+        return  # given by `miniplane certs`: the CA's key is elsewhere, and nothing can be made here
+    if not where.cert.exists():
         made = new_authority(dt.datetime.now(dt.UTC))
         write_private(where.key, made.key)
         write_private(where.cert, made.cert)

@@ -60,3 +60,12 @@ def test_ensure_keeps_what_is_there(tmp_path: Path) -> None:
     assert changed == {"kubeconfig", "controllers.kubeconfig", "node-1.kubeconfig"}
     assert yaml.safe_load(after[tmp_path / "kubeconfig"])["clusters"][0]["cluster"]["server"] == "https://127.0.0.1:2"
     assert (tmp_path / "pki" / "ca.key").stat().st_mode & 0o077 == 0
+
+
+def test_without_the_authoritys_key_nothing_is_made(tmp_path: Path) -> None:
+    """A folder that was given only a CA's certificate keeps it: a second CA would split the cluster."""
+    pki.ensure(tmp_path, server="https://127.0.0.1:1")
+    (tmp_path / "pki" / "ca.key").unlink()
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    pki.ensure(tmp_path, server="https://127.0.0.1:2", nodes=["node-1"])
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before

@@ -1,0 +1,1 @@
+"""The scheduler: filters and scores, pure, and the loop that binds."""

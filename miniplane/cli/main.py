@@ -1,0 +1,113 @@
+"""`miniplane`: finds the command, and turns what went wrong into a message and an exit code.
+
+A command's module is imported only when it is chosen, so `miniplane --version` does not pay for an HTTP client. Each
+module has `arguments(parser)` and `run(arguments) -> int`, with the command's name in `arguments.command`.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from miniplane import __version__
+from miniplane.errors import ApiError
+
+
+class Command(NamedTuple):
+    """A line of the command table: the module that has it and what `--help` says."""
+
+    name: str
+    module: str
+    help: str
+
+
+GROUPS: dict[str, tuple[Command, ...]] = {
+    "a local cluster": (
+        Command("up", "local", "start a cluster: API server, controllers and node agents as processes"),
+        Command("down", "local", "stop it; its state stays"),
+        Command("status", "local", "show what runs and where to reach it"),
+        Command("reset", "local", "stop it and forget its state"),
+    ),
+    "as kubectl": (
+        Command("get", "get", "list or show objects"),
+        Command("describe", "describe", "show an object in words, with its events"),
+        Command("apply", "apply", "create or update objects from manifests"),
+        Command("create", "apply", "create objects from manifests"),
+        Command("delete", "delete", "delete objects"),
+        Command("scale", "scale", "set the number of replicas"),
+        Command("logs", "logs", "print a container's log"),
+        Command("exec", "exec", "run a command in a container"),
+        Command("api-resources", "resources", "list the kinds that the server has"),
+    ),
+    "the network, explained": (Command("trace", "trace", "explain the path of a packet, hop by hop"),),
+    "the programs": (
+        Command("apiserver", "programs", "run the API server"),
+        Command("controllers", "programs", "run the controllers"),
+        Command("agent", "programs", "run a node's agent"),
+        Command("certs", "programs", "make a cluster's certificates and kubeconfig files"),
+    ),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Bad usage exits with 1 and kubectl's prefix, not with argparse's 2."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]  # argparse says NoReturn, and so it is
+        self.print_usage(sys.stderr)
+        self.exit(1, f"error: {message}\n")
+
+
+def _overview() -> str:
+    lines = ["usage: miniplane COMMAND ...", "", "A Kubernetes control plane in Python.", ""]
+    for title, commands in GROUPS.items():
+        lines += [f"{title}:", *(f"  {command.name:<15}{command.help}" for command in commands), ""]
+    return "\n".join([*lines, "miniplane COMMAND --help tells more."])
+
+
+def _dispatch(argv: Sequence[str]) -> int:
+    commands = {command.name: command for group in GROUPS.values() for command in group}
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(_overview())
+        return 0
+    if argv[0] in ("--version", "version"):
+        print(f"miniplane {__version__}")
+        return 0
+    command = commands.get(argv[0])
+    if command is None:
+        print(f'error: unknown command "{argv[0]}"; miniplane --help lists them', file=sys.stderr)
+        return 1
+    module = importlib.import_module(f"miniplane.cli.{command.module}")
+    if hasattr(module, "passthrough"):
+        return int(module.passthrough(command.name, argv[1:]))
+    parser = _Parser(prog=f"miniplane {command.name}", description=command.help)
+    parser.set_defaults(command=command.name)
+    module.arguments(parser)
+    rest = list(argv[1:])
+    words, after = (rest[: rest.index("--")], rest[rest.index("--") + 1 :]) if "--" in rest else (rest, [])
+    arguments = parser.parse_intermixed_args(words)
+    arguments.after = after
+    return int(module.run(arguments))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The console script. Exit codes as kubectl: 0 done, 1 failed; `exec` gives the remote command's own."""
+    try:
+        return _dispatch(sys.argv[1:] if argv is None else argv)
+    except ApiError as error:
+        word = f" ({error.reason})" if error.reason else ""
+        print(f"Error from server{word}: {error.message}", file=sys.stderr)
+        return 1
+    except (ValueError, LookupError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader has gone: leave without a word
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

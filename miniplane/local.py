@@ -1,0 +1,89 @@
+"""A cluster on one machine: which programs it has and the settings of each.
+
+Only the plan: `miniplane up` runs it as processes, the pytest plugin on one loop.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+from miniplane import components, pki
+from miniplane.config import Network
+
+FIRST_NODE = 10
+"""The first node has the eleventh address of the nodes' network; those below are for the outside."""
+MAX_NODES = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One program of a cluster, ready to be run: `run(ready=…)`."""
+
+    name: str
+    run: Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalCluster:
+    """A plan. `port` is the API server's, on loopback; it is in the kubeconfig files, so it must be known."""
+
+    data_dir: Path
+    port: int
+    nodes: int = 3
+    network: Network = field(default_factory=Network)
+    log_level: str = "info"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.nodes <= MAX_NODES:
+            raise ValueError(f"a local cluster has 1 to {MAX_NODES} nodes, not {self.nodes}")
+
+    @property
+    def url(self) -> str:
+        """The API server's URL."""
+        return f"https://127.0.0.1:{self.port}"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig file."""
+        return self.data_dir / "kubeconfig"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The nodes' names."""
+        return tuple(f"node-{number}" for number in range(1, self.nodes + 1))
+
+    def prepare(self) -> None:
+        """Make the data directory, certificates and kubeconfig files where they are missing."""
+        self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        pki.ensure(self.data_dir, server=self.url, nodes=self.names)
+
+    def apiserver(self) -> Launch:
+        """The API server: first up, last down."""
+        program = components.load("apiserver")
+        settings = program.Settings(
+            data_dir=self.data_dir, port=self.port, log_level=self.log_level, network=self.network
+        )
+        return Launch("apiserver", partial(program.run, settings))
+
+    def others(self) -> list[Launch]:
+        """Controllers and agents; they start side by side."""
+        controllers, agents = components.load("controllers"), components.load("agents")
+        settings = controllers.Settings(
+            kubeconfig=self.data_dir / "controllers.kubeconfig", log_level=self.log_level, network=self.network
+        )
+        launches = [Launch("controllers", partial(controllers.run, settings))]
+        base = int(ip_network(self.network.node_cidr).network_address) + FIRST_NODE
+        for number, name in enumerate(self.names, 1):
+            settings = agents.Settings(
+                name=name,
+                kubeconfig=self.data_dir / f"{name}.kubeconfig",
+                data_dir=self.data_dir,
+                node_ip=str(ip_network((base + number, 32)).network_address),
+                log_level=self.log_level,
+                network=self.network,
+            )
+            launches.append(Launch(name, partial(agents.run, settings)))
+        return launches
