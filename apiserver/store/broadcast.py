@@ -1,0 +1,212 @@
+"""Recent events and the watches that read them.
+
+Prior art: a log with consumers that each hold a position, instead of a queue per watcher. Publishing appends to the
+window of a resource and wakes the watches that wait; a busy watch costs nothing until it comes back, and then gets all
+it has missed as one batch. So the work of a fan-out shrinks by itself when the loop is busy, memory does not grow with
+the number of watches, and a watch is slow exactly when the window has moved past its position.
+
+Everything here belongs to the event loop's thread.
+"""
+
+import asyncio
+import weakref
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Self
+
+from .base import Compacted, Entry, Event, EventType, ResourceKey, SlowConsumer
+from .limits import Limits
+
+
+class Window:
+    """The recent events of one resource. Positions count events from the beginning and are never reused."""
+
+    def __init__(self, floor: int, limits: Limits) -> None:
+        self.floor = floor
+        """Every event after this revision is here."""
+        self.start = 0
+        """The position of the oldest event here."""
+        self.events: list[Event] = []
+        self.waiting: dict[str, set[Watch]] = {}
+        """The watches that wait for an event, by namespace, "" for those of all namespaces."""
+        self._limits = limits
+        self._bytes = 0
+
+    @property
+    def end(self) -> int:
+        """The position of the next event."""
+        return self.start + len(self.events)
+
+    def append(self, events: Sequence[Event]) -> None:
+        """Add events and wake who waits for them."""
+        position = self.end
+        self.events.extend(events)
+        self._bytes += sum(len(event.entry.value) for event in events)
+        self._trim()
+        if self.waiting:
+            for namespace in {"", *(event.entry.key.namespace for event in events)}:
+                for watch in self.waiting.pop(namespace, ()):
+                    watch.wake(position)
+
+    def position(self, revision: int) -> int:
+        """The position of the first event after `revision`. Raises Compacted."""
+        if revision < self.floor:
+            raise Compacted(revision, self.floor)
+        return self.start + bisect_right(self.events, revision, key=_revision)
+
+    def _trim(self) -> None:
+        # A quarter above the limit is let stand, so that the list is moved once in that many events.
+        drop = 0
+        if len(self.events) > self._limits.window_events * 5 // 4:
+            drop = len(self.events) - self._limits.window_events
+        size = self._bytes - sum(len(event.entry.value) for event in islice(self.events, drop))
+        while size > self._limits.window_bytes and drop < len(self.events) - 1:
+            size -= len(self.events[drop].entry.value)
+            drop += 1
+        if drop:
+            self.floor = self.events[drop - 1].entry.revision
+            self.start += drop
+            self._bytes = size
+            del self.events[:drop]
+
+
+class Watch:
+    """A `Subscription`: a position in a window."""
+
+    def __init__(self, hub: "Broadcast", window: Window, namespace: str, position: int) -> None:
+        self._hub = hub
+        self._window = window
+        self._namespace = namespace
+        self._position = position
+        self._waiter: asyncio.Future[None] | None = None
+        self._closed = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Sequence[Event]:
+        """See `Subscription`."""
+        while not self._closed:
+            if batch := self._take():
+                return batch
+            await self._wait()
+        raise StopAsyncIteration
+
+    @property
+    def revision(self) -> int:
+        """See `Subscription`."""
+        window = self._window
+        waits = self._waiter is not None and not self._waiter.done()
+        if waits or self._position >= window.end:
+            return self._hub.revision
+        return window.events[max(self._position - window.start, 0)].entry.revision - 1
+
+    def close(self) -> None:
+        """See `Subscription`."""
+        self._closed = True
+        self._release()
+
+    def wake(self, position: int) -> None:
+        """Called by the window: an event for this watch stands at `position` or after."""
+        self._position = position
+        self._release()
+
+    def _release(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _take(self) -> Sequence[Event]:
+        window, size = self._window, self._hub.limits.watch_batch
+        while self._position < window.end:
+            low = self._position - window.start
+            if low < 0:
+                self._closed = True
+                raise SlowConsumer(f"the window begins {-low} events after what was read last")
+            batch = window.events[low : low + size]
+            self._position += len(batch)
+            if self._namespace:
+                batch = [event for event in batch if event.entry.key.namespace == self._namespace]
+            if batch:
+                return batch
+        return ()
+
+    async def _wait(self) -> None:
+        waiting = self._window.waiting.setdefault(self._namespace, set())
+        waiting.add(self)
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+            # Still listed: cancelled or closed before an event came, so all events until now were not for this watch.
+            if self in (waiting := self._window.waiting.get(self._namespace, set())):
+                waiting.discard(self)
+                self._position = self._window.end
+                if not waiting:
+                    del self._window.waiting[self._namespace]
+
+
+class Broadcast:
+    """The windows of all resources and the running watches."""
+
+    def __init__(self, revision: int, floor: int, limits: Limits) -> None:
+        self.revision = revision
+        """All events up to here have been published."""
+        self.limits = limits
+        self._floor = floor
+        self._windows: dict[str, Window] = {}
+        # Only to end them all at once: a watch that nobody holds any more may go.
+        self._watches: weakref.WeakSet[Watch] = weakref.WeakSet()
+
+    def publish(self, events: Iterable[Event], revision: int) -> None:
+        """Take the events up to `revision`, in order."""
+        self.revision = revision
+        groups: dict[str, list[Event]] = {}
+        for event in events:
+            groups.setdefault(event.entry.key.resource, []).append(event)
+        for resource, group in groups.items():
+            self._window(resource).append(group)
+
+    def watch(self, resource: str, namespace: str, since: int) -> Watch:
+        """The events after `since`. Raises Compacted."""
+        window = self._window(resource)
+        watch = Watch(self, window, namespace, window.position(since))
+        self._watches.add(watch)
+        return watch
+
+    def rewind(self, resource: str, current: Sequence[Entry], namespace: str, revision: int) -> list[Entry] | None:
+        """What `current` was at `revision`, by undoing events; None if the window does not reach back so far."""
+        window = self._window(resource)
+        if revision < window.floor:
+            return None
+        events = window.events[window.position(revision) - window.start :]
+        undone: dict[ResourceKey, Entry | None] = {}
+        for event in reversed(events):
+            if not namespace or event.entry.key.namespace == namespace:
+                undone[event.entry.key] = None if event.type is EventType.ADDED else event.previous
+        if not undone:
+            return list(current)
+        kept = [entry for entry in current if entry.key not in undone]
+        kept.extend(entry for entry in undone.values() if entry is not None)
+        kept.sort(key=_key)
+        return kept
+
+    def close(self) -> None:
+        """End all watches."""
+        for watch in list(self._watches):
+            watch.close()
+
+    def _window(self, resource: str) -> Window:
+        window = self._windows.get(resource)
+        if window is None:
+            window = self._windows[resource] = Window(self._floor, self.limits)
+        return window
+
+
+def _revision(event: Event) -> int:
+    return event.entry.revision
+
+
+def _key(entry: Entry) -> ResourceKey:
+    return entry.key

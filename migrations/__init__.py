@@ -1,0 +1,1 @@
+"""The history of the revision log's table, for alembic."""
