@@ -1,5 +1,6 @@
 """The store without a disk: the same contract on dictionaries, for tests and for clusters that may vanish."""
 
+import asyncio
 from collections.abc import Sequence
 
 from .base import Commit, Draft, Entry, Event, EventType, Listing, Put, ResourceKey, StoreUnavailable, Write
@@ -45,6 +46,7 @@ class MemoryStore:
         for event in events:
             self._log.setdefault(event.entry.key, []).append(event)
         self._view.publish(events, self._ledger.revision)
+        await asyncio.sleep(0)  # let watches run between two commits, as a disk would
         return staged.commit
 
     def get(self, key: ResourceKey) -> Entry | None:
