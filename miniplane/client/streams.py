@@ -1,7 +1,6 @@
 """Commands in containers: the channels of `exec`, over a WebSocket.
 
-Each message begins with a channel number: 0 standard input, 1 output, 2 errors, 3 the Status at the end, 4 terminal size,
-255 (protocol v5) the end of a channel.
+Each message begins with a channel number; protocol v5 can also say that a channel ends.
 """
 
 import asyncio
