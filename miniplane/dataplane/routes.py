@@ -45,14 +45,23 @@ class Routes:
     """The node's own addresses, one per family; translation to "the node" uses them."""
     exact: dict[Address, Hop] = field(default_factory=dict)
     prefixes: tuple[tuple[Prefix, Hop], ...] = ()
+    _lengths: dict[tuple[int, int], dict[int, Hop]] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """`{(version, host bits): {network number: hop}}`, longest prefixes first."""
+
+    def __post_init__(self) -> None:
+        for prefix, hop in sorted(self.prefixes, key=lambda pair: -pair[0].prefixlen):
+            bits = prefix.max_prefixlen - prefix.prefixlen
+            table = self._lengths.setdefault((prefix.version, bits), {})
+            table.setdefault(int(prefix.network_address) >> bits, hop)
 
     def lookup(self, address: Address) -> Hop:
         """The next hop to `address`."""
         found = self.exact.get(address)
         if found is not None:
             return found
-        for prefix, hop in self.prefixes:
-            if address in prefix:
+        number, version = int(address), address.version
+        for (family, bits), table in self._lengths.items():
+            if family == version and (hop := table.get(number >> bits)) is not None:
                 return hop
         return _EXTERNAL
 
@@ -61,7 +70,7 @@ class Routes:
         return next((address for address in self.addresses if address.version == version), None)
 
 
-def routes_for(snapshot: Snapshot, network: Network) -> Routes:
+def routes_for(snapshot: Snapshot) -> Routes:
     """The routing table of the snapshot's node.
 
     Pods on this node are reached by their links, other nodes' ranges through those nodes. Addresses inside the
@@ -78,7 +87,7 @@ def routes_for(snapshot: Snapshot, network: Network) -> Routes:
         prefixes += [(prefix, _NONE if mine else hop) for prefix in node.pod_cidrs]
     for pod in snapshot.local_pods:
         exact.update(dict.fromkeys(pod.addresses, Hop(HopKind.POD, pod.uid)))
-    prefixes += [(prefix, _NONE) for prefix in _ours(network)]
+    prefixes += [(prefix, _NONE) for prefix in _ours(snapshot.network)]
     prefixes.sort(key=lambda pair: (-pair[0].prefixlen, str(pair[0])))
     return Routes(snapshot.node, own, exact, tuple(prefixes))
 

@@ -85,7 +85,6 @@ class ServiceView:
     external_local: bool
     affinity_s: int
     """Time-out of client affinity, 0 for none."""
-    publish_not_ready: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +227,6 @@ def service_view(service: Object) -> ServiceView | None:
         internal_local=spec.get("internalTrafficPolicy") == "Local",
         external_local=spec.get("externalTrafficPolicy") == "Local",
         affinity_s=(affinity.get("timeoutSeconds") or 10800) if spec.get("sessionAffinity") == "ClientIP" else 0,
-        publish_not_ready=bool(spec.get("publishNotReadyAddresses")),
     )
 
 
