@@ -1,0 +1,151 @@
+"""The API server, composed: the middleware list and the route table, each in one place.
+
+Nothing here opens a socket; `apiserver.run` does.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from random import SystemRandom
+from ssl import SSLContext
+
+from aiohttp import web
+
+from miniplane.aio import Clock
+from miniplane.api import definitions
+from miniplane.api.kind import Registry
+from miniplane.api.schema import Schema
+from miniplane.errors import path_not_found
+from miniplane.observe.metrics import CollectorRegistry
+
+from .admission.chain import Chain
+from .admission.plugins import PLUGINS
+from .auth import tokens
+from .auth.authorizer import Authorizer
+from .http.call import Call, Handler, Response, chain
+from .http.documents import Documents, version
+from .http.health import health, metrics_page
+from .http.middleware.audit import audit
+from .http.middleware.authn import authn
+from .http.middleware.authz import authz
+from .http.middleware.errors import errors
+from .http.middleware.flow import flow
+from .http.middleware.metrics import metrics
+from .http.middleware.request_id import request_id
+from .http.proxy import NodeProxy
+from .http.render import Renderer
+from .http.routes import parse
+from .http.verbs import Resources, Verbs
+from .http.watch import Watches
+from .registry.allocators import ServiceAllocator
+from .registry.companions import Companions
+from .registry.decoding import Decoder
+from .registry.finalizers import Deleter
+from .registry.patching import Patcher
+from .registry.pipeline import Pipeline
+from .registry.reading import Reader, pods_of
+from .registry.subresources import Subresources
+from .settings import Settings
+from .store.base import Store
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """A composed server: `handler` answers requests, `pipeline` writes in the server's own name."""
+
+    handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+    pipeline: Pipeline
+    registry: Registry
+    watches: Watches
+    proxy: NodeProxy
+
+
+def compose(
+    settings: Settings, store: Store, registry: Registry, clock: Clock, kubelets: SSLContext | None = None
+) -> App:
+    """Wire the layers around an open store. `kubelets` is the TLS client context for the way to the nodes."""
+    random = SystemRandom()
+    cache = settings.data_dir / "cache" if settings.data_dir != Path() else None
+    schemas = definitions.load(registry, cache_dir=cache)
+    decoder = Decoder(Schema(schemas))
+    allocator = ServiceAllocator(store, settings.network, clock, random)
+    pipeline = Pipeline(
+        store,
+        decoder=decoder,
+        admission=Chain(PLUGINS),
+        companions=Companions((allocator,)),
+        clock=clock,
+        random=random,
+    )
+    reader, renderer, deleter = Reader(store), Renderer(clock), Deleter(pipeline)
+    watches = Watches(
+        reader, renderer, clock, timeout_s=settings.watch_timeout_s, bookmark_s=settings.bookmark_interval_s
+    )
+    proxy = NodeProxy(reader, kubelets)
+    verbs = Verbs(
+        Resources(
+            pipeline=pipeline,
+            reader=reader,
+            deleter=deleter,
+            subresources=Subresources(pipeline, deleter),
+            patcher=Patcher(decoder),
+            renderer=renderer,
+            watches=watches,
+            proxy=proxy,
+            body_timeout_s=settings.body_timeout_s,
+        )
+    )
+    documents = Documents(registry, lambda: schemas, f"{settings.host}:{settings.port}")
+    collector = CollectorRegistry()
+    known = tokens.load(Path(settings.token_file)) if settings.token_file else tokens.Tokens({})
+    middlewares = (
+        request_id(),
+        audit(settings.audit, clock),
+        metrics(collector, clock),
+        errors(),
+        authn(known),
+        authz(Authorizer(pods_of(store))),
+        flow(settings.max_in_flight),
+    )
+    handler = chain(middlewares, _router(_routes(documents, collector), documents, verbs))
+
+    async def serve(request: web.BaseRequest) -> web.StreamResponse:
+        call = Call(request)
+        call.route = parse(call.path, registry)
+        return await handler(call)
+
+    return App(serve, pipeline, registry, watches, proxy)
+
+
+def _routes(documents: Documents, collector: CollectorRegistry) -> Mapping[str, Handler]:
+    """Every fixed path."""
+    checks: dict[str, Callable[[], bool]] = {"ping": lambda: True}
+    return {
+        "/api": documents.api,
+        "/apis": documents.apis,
+        "/openapi/v3": documents.openapi_index,
+        "/version": version(),
+        "/healthz": health("healthz", checks),
+        "/livez": health("livez", checks),
+        "/readyz": health("readyz", checks),
+        "/metrics": metrics_page(collector),
+    }
+
+
+def _router(fixed: Mapping[str, Handler], documents: Documents, verbs: Verbs) -> Handler:
+    """Resources first, for they are most of the traffic; then fixed paths, groups and OpenAPI documents."""
+
+    async def route(call: Call) -> Response:
+        if call.route is not None:
+            return await verbs.serve(call)
+        path = call.path.rstrip("/")
+        if call.method in ("GET", "HEAD"):
+            if path in fixed:
+                return await fixed[path](call)
+            if path.startswith(("/api/", "/apis/")):
+                return await documents.group(call)
+            if path.startswith("/openapi/v3/"):
+                return await documents.openapi_document(call)
+        raise path_not_found()
+
+    return route

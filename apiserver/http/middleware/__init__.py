@@ -1,0 +1,1 @@
+"""One file per middleware; `apiserver.app` holds their order."""

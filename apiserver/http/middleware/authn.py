@@ -1,0 +1,43 @@
+"""Authentication: client certificate, then bearer token, then nobody."""
+
+from typing import Any
+
+from miniplane.errors import unauthorized
+
+from ...auth import certificates
+from ...auth.identity import ANONYMOUS, LOCAL_ADMIN, User
+from ...auth.tokens import Tokens
+from ..call import Call, Handler, Middleware, Response
+
+PUBLIC = frozenset(("/healthz", "/livez", "/readyz", "/version"))
+"""Paths that nobody in particular may ask for."""
+
+
+def authn(tokens: Tokens) -> Middleware:
+    """The middleware. Without TLS the transport itself is the credential: a Unix socket, or HTTP that was asked for.
+
+    A wrong token is refused even on a public path; so is no credential at all on any other.
+    """
+
+    def identify(call: Call) -> User | None:
+        request = call.request
+        header = request.headers.get("Authorization", "")
+        transport = request.transport
+        certificate: Any = transport.get_extra_info("peercert") if transport is not None else None
+        if certificate and (user := certificates.user_of(certificate)):
+            return user
+        if header:
+            scheme, _, token = header.partition(" ")
+            return tokens.find(token.strip()) if scheme.lower() == "bearer" else None
+        if transport is not None and transport.get_extra_info("sslcontext") is None:
+            return LOCAL_ADMIN
+        return ANONYMOUS
+
+    async def middleware(call: Call, handler: Handler) -> Response:
+        user = identify(call)
+        if user is None or (user is ANONYMOUS and call.path.rstrip("/") not in PUBLIC):
+            raise unauthorized()
+        call.user = user
+        return await handler(call)
+
+    return middleware

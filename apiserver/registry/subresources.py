@@ -1,0 +1,185 @@
+"""Subresources that are more than a part of their object: scale, binding, eviction, finalize."""
+
+from collections.abc import Callable
+from typing import Any
+
+from miniplane.api.kind import Object
+from miniplane.api.meta import set_condition
+from miniplane.api.selectors import LabelSelector
+from miniplane.api.validation import invalid as invalid_field
+from miniplane.errors import Cause, Resource, bad_request, conflict, invalid, not_found
+
+from ..admission.chain import Attributes, Operation
+from ..store.base import Draft, Entry, KeyMissing, Put, Remove, RevisionConflict, Write
+from .decoding import check_kind, copy_of, read
+from .finalizers import DeleteOptions, Deleter, options_of
+from .pipeline import Pipeline, Update, is_finished
+from .request import Body, Target, WriteOptions, Written
+
+SCALE_RESOURCE = Resource("scales", "autoscaling", "Scale")
+BINDING_RESOURCE = Resource("pods/binding", "", "Binding")
+_RETRIES = 5
+
+
+def scale_of(obj: Object) -> Object:
+    """The Scale of an object that has `spec.replicas`."""
+    meta, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
+    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {name: meta[name] for name in kept if name in meta},
+        "spec": {"replicas": spec.get("replicas", 1)},
+        "status": {
+            "replicas": status.get("replicas", 0),
+            "selector": str(LabelSelector.from_object(spec.get("selector") or {})),
+        },
+    }
+
+
+class Subresources:
+    """Serves them, for whatever kind declares them."""
+
+    def __init__(self, pipeline: Pipeline, deleter: Deleter) -> None:
+        self._pipeline = pipeline
+        self._deleter = deleter
+
+    async def update_scale(
+        self, target: Target, make: Callable[[Object], Object], options: WriteOptions, *, conditional: bool
+    ) -> Written:
+        """Set the replicas that `make` makes of the present Scale; the entry is the scaled object's.
+
+        Raises:
+            ApiError: as `Pipeline.update`; Invalid for a number of replicas that is none.
+        """
+
+        def change(entry: Entry, _warnings: list[str]) -> Object:
+            scale = make(scale_of(entry.obj))
+            check_kind(scale, "Scale", "autoscaling/v1")
+            replicas = (scale.get("spec") or {}).get("replicas") or 0
+            if not isinstance(replicas, int) or isinstance(replicas, bool) or replicas < 0:
+                text = "must be greater than or equal to 0"
+                cause = invalid_field("spec.replicas", replicas, text).to_cause()
+                raise invalid(SCALE_RESOURCE, target.name, [cause])
+            meta = scale["metadata"]
+            if meta.get("name") not in (None, "", target.name):
+                text = f"the name of the object ({meta['name']}) does not match the name on the URL ({target.name})"
+                raise bad_request(text)
+            new: Object = copy_of(entry.value)
+            new.setdefault("spec", {})["replicas"] = replicas
+            new["metadata"]["resourceVersion"] = meta.get("resourceVersion") or str(entry.revision)
+            if meta.get("uid"):
+                new["metadata"]["uid"] = meta["uid"]
+            return new
+
+        return await self._pipeline.update(target, Update(change, conditional=conditional), options)
+
+    async def bind(self, target: Target, body: Body, options: WriteOptions) -> None:
+        """Put a pod on a node.
+
+        Raises:
+            ApiError: NotFound, BadRequest, Conflict where the pod is bound or going.
+        """
+        binding = read(body).obj
+        check_kind(binding, "Binding", "v1")
+        node = (binding.get("target") or {}).get("name")
+        if not node or (binding["target"].get("kind") or "Node") != "Node":
+            cause = Cause("FieldValueRequired", "Required value", "target.name")
+            raise invalid(BINDING_RESOURCE, target.name, [cause])
+
+        def change(pod: Object) -> None:
+            self._check_binding(target, pod, binding)
+            pod["spec"]["nodeName"] = node
+            annotations = binding["metadata"].get("annotations")
+            if annotations:
+                pod["metadata"].setdefault("annotations", {}).update(annotations)
+            conditions = pod.setdefault("status", {}).setdefault("conditions", [])
+            set_condition(conditions, {"type": "PodScheduled", "status": "True"}, self._pipeline.clock.now())
+            for item in conditions:
+                if item["type"] == "PodScheduled":
+                    item.pop("reason", None)
+                    item.pop("message", None)
+
+        await self._rewrite(target, change, dry_run=options.dry_run)
+
+    @staticmethod
+    def _check_binding(target: Target, pod: Object, binding: Object) -> None:
+        uid, name = binding["metadata"].get("uid"), target.name
+        if uid and uid != pod["metadata"]["uid"]:
+            text = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {pod['metadata']['uid']}"
+            raise conflict(BINDING_RESOURCE, name, text)
+        if pod["metadata"].get("deletionTimestamp"):
+            raise conflict(BINDING_RESOURCE, name, f"pod {name} is being deleted, cannot be assigned to a host")
+        if bound := pod["spec"].get("nodeName"):
+            raise conflict(BINDING_RESOURCE, name, f'pod {name} is already assigned to node "{bound}"')
+        if pod["spec"].get("schedulingGates"):
+            raise conflict(BINDING_RESOURCE, name, f"pod {name} has non-empty .spec.schedulingGates")
+
+    async def evict(self, target: Target, body: Body, options: WriteOptions) -> None:
+        """Delete a pod as its Eviction asks.
+
+        Raises:
+            ApiError: as deletion.
+        """
+        eviction = read(body).obj
+        if eviction.get("kind") not in (None, "", "Eviction"):
+            raise bad_request(f"the kind in the data ({eviction['kind']}) does not match the expected kind (Eviction)")
+        name = (eviction.get("metadata") or {}).get("name")
+        if name and name != target.name:
+            raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({target.name})")
+        wanted = delete_options(eviction.get("deleteOptions") or {}, options)
+        await self._deleter.delete(target, wanted)
+
+    async def finalize(self, target: Target, body: Body, options: WriteOptions) -> Written:
+        """Replace `spec.finalizers`; an object that waits for nothing else goes with it.
+
+        Raises:
+            ApiError: NotFound, Conflict.
+        """
+        wanted = read(body).obj
+        check_kind(wanted, target.kind.kind, target.kind.api_version)
+
+        def change(obj: Object) -> None:
+            given = wanted["metadata"].get("resourceVersion")
+            if given and given != obj["metadata"]["resourceVersion"]:
+                raise conflict(target.kind.resource, target.name)
+            finalizers = (wanted.get("spec") or {}).get("finalizers") or []
+            obj.setdefault("spec", {})["finalizers"] = finalizers
+            if not finalizers:
+                obj["spec"].pop("finalizers")
+
+        return await self._rewrite(target, change, dry_run=options.dry_run)
+
+    async def _rewrite(self, target: Target, change: Callable[[Object], Any], *, dry_run: bool) -> Written:
+        """Change a stored object past its strategy, which guards against clients and not against the server."""
+        pipeline = self._pipeline
+        for _ in range(_RETRIES):
+            entry = pipeline.require(target)
+            new: Object = copy_of(entry.value)
+            change(new)
+            attributes = Attributes(
+                Operation.UPDATE, target.kind, target.namespace, target.name, target.user, pipeline.store
+            )
+            attributes.obj, attributes.old = new, entry.obj
+            pipeline.admission.validate(attributes)
+            gone = is_finished(new)
+            if new == entry.obj and not gone:
+                return Written(entry)
+            draft = Draft(new)
+            if dry_run:
+                return Written(draft.entry(entry.key, entry.revision, entry.created_revision), deleted=gone)
+            write: Write = Remove(entry.key, entry.revision, draft) if gone else Put(entry.key, draft, entry.revision)
+            try:
+                commit = await pipeline.store.commit([write])
+            except RevisionConflict:
+                continue
+            except KeyMissing as error:
+                raise not_found(target.kind.resource, target.name) from error
+            return Written(commit.entries[0], deleted=gone)
+        raise conflict(target.kind.resource, target.name)
+
+
+def delete_options(given: Object, options: WriteOptions) -> DeleteOptions:
+    """The DeleteOptions inside an Eviction, a dry run of which is one of the deletion."""
+    dry_run = ["All"] if options.dry_run else given.get("dryRun") or []
+    return options_of({**given, "dryRun": dry_run})
