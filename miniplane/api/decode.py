@@ -88,7 +88,8 @@ def parse_json(body: bytes) -> Any:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise _unreadable(f"json parse error: {error}") from error
-    _check_depth(body, value)
+    if body.count(b"{") + body.count(b"[") > DEPTH_LIMIT:
+        check_depth(value)
     return value
 
 
@@ -103,9 +104,12 @@ def _object(value: Any) -> Object:
     raise _unreadable(f"json parse error: json: cannot unmarshal {word} into Go value of type object")
 
 
-def _check_depth(body: bytes, value: Any) -> None:
-    if body.count(b"{") + body.count(b"[") <= DEPTH_LIMIT:
-        return
+def check_depth(value: Any) -> None:
+    """Refuses a value that nests deeper than the limit.
+
+    Raises:
+        ApiError: BadRequest.
+    """
     level, depth = [value], 0
     while level:
         depth += 1

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import orjson
+
 from miniplane.api.kind import Kind, Object
 
 _EMPTY: Mapping[str, Any] = {}
@@ -212,3 +214,8 @@ def get_path(obj: Object, path: str) -> Any:
     A key with dots is written `['app.kubernetes.io/name']` or with `\\.` for each dot.
     """
     return path_getter(path if path.startswith((".", "[")) else f".{path}")(obj)
+
+
+def clone(obj: Any) -> Any:
+    """A deep copy of JSON, by way of bytes: several times faster than walking it."""
+    return orjson.loads(orjson.dumps(obj))
