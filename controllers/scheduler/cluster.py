@@ -26,12 +26,12 @@ class Resources:
 
 def milli(text: str | float | None) -> int:
     """A CPU quantity in thousandths, rounded up."""
-    return Quantity.parse(str(text)).milli() if text is not None else 0
+    return Quantity.parse(text).milli if text is not None else 0
 
 
 def whole(text: str | float | None) -> int:
     """A quantity as a whole number, rounded up."""
-    return Quantity.parse(str(text)).ceil() if text is not None else 0
+    return Quantity.parse(text).value if text is not None else 0
 
 
 def _of_container(container: Object) -> Resources:

@@ -1,6 +1,6 @@
 """Filters: may this pod run on that node? Each is pure and returns why not, in upstream's words, or None."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from miniplane.api import meta
 from miniplane.api.kind import Object
@@ -35,7 +35,7 @@ def tolerates(toleration: Object, taint: Object) -> bool:
     if toleration.get("key") not in (None, "", taint["key"]):
         return False
     exists = toleration.get("operator", "Equal") == "Exists"
-    return exists or toleration.get("value", "") == taint.get("value", "")
+    return bool(exists or toleration.get("value", "") == taint.get("value", ""))
 
 
 def taints(pod: Object, info: NodeInfo) -> str | None:
@@ -47,7 +47,7 @@ def taints(pod: Object, info: NodeInfo) -> str | None:
     return None
 
 
-def _matches(expression: Object, labels: dict[str, str]) -> bool:
+def _matches(expression: Object, labels: Mapping[str, str]) -> bool:
     """One requirement of a node selector term: as label selectors, with Gt and Lt for whole numbers."""
     key, operator, values = expression["key"], expression["operator"], expression.get("values") or []
     value = labels.get(key)

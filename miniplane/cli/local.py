@@ -1,0 +1,171 @@
+"""`up`, `down`, `status`, `reset`: a cluster on this machine."""
+
+import argparse
+import asyncio
+import json
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from miniplane.api import meta, wellknown
+from miniplane.cli.demo import story
+from miniplane.cli.launch import Failed, Progress, Running, launch
+from miniplane.cli.session import data_dir
+from miniplane.cli.state import PORT, AlreadyUp, Lock, State, ask_to_stop, pick_port
+from miniplane.cli.terminal import cross, tick
+from miniplane.client import Client
+from miniplane.client import kubeconfig as files
+from miniplane.kinds import NODE
+from miniplane.local import LocalCluster
+
+STOP_S = 30.0
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of the chosen command."""
+    command = parser.get_default("command")
+    parser.add_argument("--data-dir", type=Path, help="state, certificates, logs (default: $MINIPLANE_DATA_DIR)")
+    if command != "up":
+        return
+    parser.add_argument("--nodes", type=int, default=0, help="how many nodes (default: as last time, else 3)")
+    parser.add_argument(
+        "--port", type=int, default=0, help=f"the API server's port (default: as last time, else {PORT})"
+    )
+    parser.add_argument("--dataplane", default="auto", choices=("auto", "userspace", "kernel"))
+    parser.add_argument("--detach", action="store_true", help="return to the shell; miniplane down stops the cluster")
+    parser.add_argument("--demo", action="store_true", help="run the seed's story, checking each step by doing it")
+    parser.add_argument("--exit", action="store_true", help="stop the cluster at the end of the demo")
+    parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+
+
+def run(given: argparse.Namespace) -> int:
+    """Do what the command says."""
+    where = data_dir(given.data_dir)
+    commands = {"up": _up, "down": _down, "status": _status, "reset": _reset}
+    return commands[given.command](where, given)
+
+
+def _plan(where: Path, given: argparse.Namespace) -> LocalCluster:
+    last = State.load(where)
+    port = given.port or pick_port(last.port if last else PORT)
+    nodes = given.nodes or (last.nodes if last else 3)
+    return LocalCluster(data_dir=where, port=port, nodes=nodes, log_level=given.log_level)
+
+
+def _up(where: Path, given: argparse.Namespace) -> int:
+    if given.dataplane == "kernel":
+        raise ValueError("the kernel data path is not there yet; --dataplane userspace carries the same rules")
+    if Lock(where).is_held():
+        raise AlreadyUp(f"a cluster in {where} is up; see miniplane status")
+    begun = time.monotonic()
+    cluster = _plan(where, given)
+    try:
+        running = launch(cluster, _print_progress)
+    except Failed as error:
+        print(f"{cross()} {error}", file=sys.stderr)
+        return 1
+    if given.dataplane == "auto":
+        print(f"{tick()} data path: user space (the kernel's is not there yet)")
+    print(f"{tick()} ready in {time.monotonic() - begun:.1f} s", flush=True)
+    if given.demo:
+        return _demonstrate(cluster, running, stay=not given.exit)
+    _print_next(cluster)
+    if given.detach:
+        running.let_go()
+        return 0
+    print("\nCtrl-C stops the cluster; its state stays.", flush=True)
+    try:
+        return running.wait()
+    except KeyboardInterrupt:
+        print("\nstopping ...", flush=True)
+        running.stop()
+        return 0
+
+
+def _print_progress(progress: Progress) -> None:
+    print(f"{tick()} {progress.what} ({progress.seconds:.1f} s)", flush=True)
+
+
+def _demonstrate(cluster: LocalCluster, running: Running, *, stay: bool) -> int:
+    try:
+        code = asyncio.run(story.run(cluster.kubeconfig))
+    except BaseException:
+        running.stop()
+        raise
+    if stay:
+        running.let_go()
+        _print_next(cluster)
+        print(f"\nThe cluster is still up; stop it with: {_command('down', cluster.data_dir)}")
+    else:
+        running.stop()
+    return code
+
+
+def _command(words: str, where: Path) -> str:
+    suffix = "" if where == data_dir() else f" --data-dir {where}"
+    return f"miniplane {words}{suffix}"
+
+
+def _print_next(cluster: LocalCluster) -> None:
+    print(
+        f"""
+Try next:
+  export KUBECONFIG={cluster.kubeconfig}
+  kubectl get pods -A -o wide        (or: miniplane get pods -A -o wide)
+  {_command("status", cluster.data_dir)}                   what runs, and where this machine reaches in
+  miniplane trace deploy/web svc/api-service   why a packet arrives, or does not"""
+    )
+
+
+def _down(where: Path, _given: argparse.Namespace) -> int:
+    state = State.load(where)
+    if state is None or not Lock(where).is_held():
+        print(f"no cluster is up in {where}")
+        return 0
+    ask_to_stop(state.supervisor)
+    deadline = time.monotonic() + STOP_S
+    while Lock(where).is_held():
+        if time.monotonic() > deadline:
+            print(f"{cross()} the supervisor {state.supervisor} does not stop", file=sys.stderr)
+            return 1
+        time.sleep(0.05)
+    print("stopped; its state stays in", where)
+    return 0
+
+
+def _reset(where: Path, given: argparse.Namespace) -> int:
+    if _down(where, given):
+        return 1
+    if where.exists():
+        if not (where / "cluster.json").exists() and not (where / "pki").exists():
+            raise ValueError(f"{where} does not look like a cluster's data directory; nothing is deleted")
+        shutil.rmtree(where)
+    print("forgotten:", where)
+    return 0
+
+
+def _status(where: Path, _given: argparse.Namespace) -> int:
+    state = State.load(where)
+    if state is None or not Lock(where).is_held():
+        print(f"no cluster is up in {where}; start one with: {_command('up', where)}")
+        return 1
+    print(f"API server   https://127.0.0.1:{state.port}")
+    print(f"kubeconfig   {where / 'kubeconfig'}")
+    print(f"logs         {where / 'logs'}")
+    print(
+        f"processes    supervisor {state.supervisor}, " + ", ".join(f"{n} {pid}" for n, pid in state.programs.items())
+    )
+    return asyncio.run(_nodes(where / "kubeconfig"))
+
+
+async def _nodes(kubeconfig: Path) -> int:
+    async with Client(files.load(kubeconfig)) as client:
+        nodes = (await client.list(NODE)).items
+    for node in nodes:
+        ready = "ready" if meta.is_condition_true(node, "Ready") else "not ready"
+        print(f"\n{meta.name(node):<12} {ready}, pods in {node['spec'].get('podCIDR', '(no range yet)')}")
+        ports = json.loads(meta.annotations(node).get(wellknown.HOST_PORTS, "{}"))
+        for inside, outside in ports.items():
+            print(f"  {inside:<24} from this machine: {outside}")
+    return 0
