@@ -3,6 +3,8 @@
 Only the plan: `miniplane up` runs it as processes, the pytest plugin on one loop.
 """
 
+import contextlib
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -87,3 +89,16 @@ class LocalCluster:
             )
             launches.append(Launch(name, partial(agents.run, settings)))
         return launches
+
+
+def pick_port(wanted: int) -> int:
+    """The port if it is free on loopback, else any free one."""
+    for port in (wanted, 0):
+        with contextlib.closing(socket.socket()) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise OSError("no free port on 127.0.0.1")

@@ -12,12 +12,12 @@ from miniplane.api import meta, wellknown
 from miniplane.cli.demo import story
 from miniplane.cli.launch import Failed, Progress, Running, launch
 from miniplane.cli.session import data_dir
-from miniplane.cli.state import PORT, AlreadyUp, Lock, State, ask_to_stop, pick_port
+from miniplane.cli.state import PORT, AlreadyUp, Lock, State, ask_to_stop
 from miniplane.cli.terminal import cross, tick
 from miniplane.client import Client
 from miniplane.client import kubeconfig as files
 from miniplane.kinds import NODE
-from miniplane.local import LocalCluster
+from miniplane.local import LocalCluster, pick_port
 
 STOP_S = 30.0
 

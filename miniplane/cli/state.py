@@ -5,7 +5,6 @@ import dataclasses
 import json
 import os
 import signal
-import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -76,19 +75,6 @@ class Lock:
         if self._file is not None:
             os.close(self._file)
             self._file = None
-
-
-def pick_port(wanted: int) -> int:
-    """The port if it is free on loopback, else any free one."""
-    for port in (wanted, 0):
-        with contextlib.closing(socket.socket()) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise OSError("no free port on 127.0.0.1")
 
 
 def ask_to_stop(pid: int) -> None:
