@@ -48,10 +48,16 @@ class Entry:
 
     @property
     def obj(self) -> Object:
-        """`value`, parsed; done at most once, and not at all for what this process wrote."""
-        if self._obj is None:
-            object.__setattr__(self, "_obj", orjson.loads(self.value))
-        return self._obj  # type: ignore[return-value]  # set above through the frozen surface
+        """`value`, parsed when first asked for; not at all for what this process wrote a short while ago."""
+        obj = self._obj
+        if obj is None:
+            obj = orjson.loads(self.value)
+            object.__setattr__(self, "_obj", obj)
+        return obj
+
+    def cool(self) -> None:
+        """Forget the parsed object, several times the size of its JSON, of an entry that hardly anybody reads now."""
+        object.__setattr__(self, "_obj", None)
 
 
 class Draft:
@@ -162,9 +168,19 @@ class Event:
     @property
     def line(self) -> bytes:
         """The event as a watch sends it, `{"type":…,"object":…}` and a newline; made once for all watchers."""
-        if self._line is None:
-            object.__setattr__(self, "_line", event_line(self.type, self.entry.value))
-        return self._line  # type: ignore[return-value]  # set above through the frozen surface
+        line = self._line
+        if line is None:
+            line = event_line(self.type, self.entry.value)
+            object.__setattr__(self, "_line", line)
+        return line
+
+    def cool(self) -> None:
+        """Forget what can be made again, of an event that most watches have seen."""
+        object.__setattr__(self, "_line", None)
+        if self.previous is not None:
+            self.previous.cool()
+        if self.type is EventType.DELETED:
+            self.entry.cool()
 
 
 def event_line(event_type: str, value: bytes) -> bytes:

@@ -42,6 +42,9 @@ class Window:
         """Add events and wake who waits for them."""
         position = self.end
         self.events.extend(events)
+        cold = len(self.events) - self._limits.warm_events
+        for event in self.events[max(cold - len(events), 0) : max(cold, 0)]:
+            event.cool()
         self._bytes += sum(len(event.entry.value) for event in events)
         self._trim()
         if self.waiting:

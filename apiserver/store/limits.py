@@ -13,6 +13,9 @@ class Limits:
     window_bytes: int = 32 * 1024 * 1024
     """Bytes of JSON that those events may hold; large objects shorten the window."""
 
+    warm_events: int = 256
+    """The newest events of a window keep their parsed objects and wire form; older ones make them again if needed."""
+
     watch_batch: int = 512
     """Events in one batch of a watch, so that the bytes of one answer stay bounded."""
 

@@ -5,6 +5,7 @@ lonely write is as fast as the disk and a crowd shares its cost.
 """
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -84,6 +85,9 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._queue: SimpleQueue[_Item] = SimpleQueue()
         self._closed = False
+        self._gate = threading.Lock()
+        """Held to put and to close, so that nothing is put that nobody takes."""
+        self._taken: list[_Item] = []
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
 
     def start(self) -> None:
@@ -105,20 +109,37 @@ class Writer:
     async def close(self) -> None:
         """Finish what was asked before and end the thread."""
         answer: asyncio.Future[None] = self._loop.create_future()
-        self._put(_Stop(answer))
-        self._closed = True
-        await asyncio.shield(answer)
+        with contextlib.suppress(StoreUnavailable):  # the thread has died before
+            self._put(_Stop(answer))
+            await answer
         self._thread.join()
 
     def _put(self, item: _Item) -> None:
-        if self._closed:
-            raise StoreUnavailable("the store is closed")
-        self._queue.put(item)
+        with self._gate:
+            if self._closed:
+                raise StoreUnavailable("the store is closed")
+            self._closed = isinstance(item, _Stop)
+            self._queue.put(item)
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        finally:
+            self._abandon()
+
+    def _abandon(self) -> None:
+        """Refuse what is left: nothing after a stop, but if the thread dies of an error nobody may wait for ever."""
+        with self._gate:
+            self._closed = True
+        while not self._queue.empty():
+            self._taken.append(self._queue.get())
+        self._tell([_Answer(item.answer, StoreUnavailable("the writer has failed")) for item in self._taken], ())
+
+    def _serve(self) -> None:
         with self._engine.connect() as connection:
             while True:
-                for kind, items in groupby(self._take(), type):
+                self._taken = self._take()
+                for kind, items in groupby(self._taken, type):
                     if kind is _Request:
                         self._transact(connection, [item for item in items if isinstance(item, _Request)])
                         continue
@@ -155,11 +176,11 @@ class Writer:
             try:
                 log.append(connection, changes)
                 connection.commit()
-            except SQLAlchemyError as error:
+            except (SQLAlchemyError, UnicodeError) as error:  # the driver refuses half of a surrogate pair
                 connection.rollback()
                 self._ledger.undo(staged)
-                _log.error("the database refused a transaction", writes=len(changes), error=str(error.__cause__))
-                refusal = f"the database refused the write: {error.__cause__}"
+                _log.error("the database refused a transaction", writes=len(changes), error=_reason(error))
+                refusal = f"the database refused the write: {_reason(error)}"
                 # Also those that were refused before: what they collided with may be among the writes undone.
                 answers = [_Answer(request.answer, StoreUnavailable(refusal)) for request in requests]
                 changes = []
@@ -171,14 +192,14 @@ class Writer:
             connection.commit()
         except SQLAlchemyError as error:
             connection.rollback()
-            result = StoreUnavailable(f"the database refused: {error.__cause__}")
+            result = StoreUnavailable(f"the database refused: {_reason(error)}")
         self._tell([_Answer(job.answer, result)], ())
 
     def _finish(self, connection: Connection, stop: _Stop) -> None:
         try:
             dialects.finish(connection)
         except SQLAlchemyError as error:
-            _log.warning("the database was not tidied", error=str(error.__cause__))
+            _log.warning("the database was not tidied", error=_reason(error))
         self._tell([_Answer(stop.answer, None)], ())
 
     def _tell(self, answers: Sequence[_Answer], events: Sequence[Event]) -> None:
@@ -190,3 +211,8 @@ class Writer:
             self._publish(events, revision)
         for answer in answers:
             answer.give()
+
+
+def _reason(error: Exception) -> str:
+    """The driver's own words, without the statement and its values."""
+    return str(error.__cause__ or error)
