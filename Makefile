@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test lint fmt bench wheel clean
+.PHONY: help setup demo test lint fmt bench wheel image clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -37,7 +37,12 @@ bench: setup  ## measure, each figure beside its limit
 	$(BIN)/python bench/run.py
 
 wheel: setup  ## build the wheel into dist/
+	rm -rf dist
 	$(BIN)/python -m hatchling build
+
+image: wheel  ## build the container image from the wheel and wheels of its dependencies
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check -w dist/wheelhouse -c constraints.txt dist/miniplane-*.whl
+	docker build -t miniplane -f deploy/Dockerfile $(IMAGE_FLAGS) .
 
 clean:  ## remove what the targets above made
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

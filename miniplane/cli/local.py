@@ -89,7 +89,7 @@ def _print_progress(progress: Progress) -> None:
 
 def _demonstrate(cluster: LocalCluster, running: Running, *, stay: bool) -> int:
     try:
-        code = asyncio.run(story.run(cluster.kubeconfig))
+        code = asyncio.run(story.tell(cluster.kubeconfig))
     except BaseException:
         running.stop()
         raise

@@ -29,6 +29,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("down", "local", "stop it; its state stays"),
         Command("status", "local", "show what runs and where to reach it"),
         Command("reset", "local", "stop it and forget its state"),
+        Command("demo", "demo.story", "tell the seed's story on a cluster that is up, checking every claim"),
     ),
     "as kubectl": (
         Command("get", "get", "list or show objects"),
