@@ -36,6 +36,15 @@ EPHEMERAL = (32768, 60999)
 ANY_HOST = frozenset({"", "0.0.0.0", "::"})  # noqa: S104  compared with, not bound to
 
 
+_SOURCES = {
+    HopKind.POD: Source.POD,
+    HopKind.NODE: Source.NODE,
+    HopKind.PEER: Source.PEER,
+    HopKind.EXTERNAL: Source.EXTERNAL,
+    HopKind.NONE: Source.POD,
+}
+
+
 class Dropped(Exception):
     """The first packet of a connection vanished."""
 
@@ -350,14 +359,26 @@ class VirtualNetwork:
             raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
         if outcome.verdict is Verdict.DROP:
             raise Dropped(packet)
-        link = self._local(outcome.packet, outcome.hop)
+        half = await self._arrive(outcome.packet, outcome.hop)
+        self._answer(outcome.packet.reply(), outcome.hop)
+        return half
+
+    async def _arrive(self, packet: Packet, hop: Hop) -> Half:
+        link = self._local(packet, hop)
         if link is not None:
-            return link.accept(outcome.packet)
-        if outcome.hop.kind is HopKind.PEER:
-            return await self.peers.open(outcome.hop.name, outcome.packet)
-        if outcome.hop.kind is HopKind.EXTERNAL:
-            return await self.outside.open(outcome.packet)
+            return link.accept(packet)
+        if hop.kind is HopKind.PEER:
+            return await self.peers.open(hop.name, packet)
+        if hop.kind is HopKind.EXTERNAL:
+            return await self.outside.open(packet)
         raise OSError(errno.EHOSTUNREACH, "No route to host")
+
+    def _answer(self, reply: Packet, hop: Hop) -> None:
+        """The answer's way back through the node: from now on the connection table knows it as established."""
+        entry = Entry.OUTPUT if hop.kind is HopKind.NODE else Entry.FORWARD
+        self.machine.send(
+            reply, entry=entry, source=_SOURCES[hop.kind], now=self._clock.monotonic(), choose=self._choose
+        )
 
     def _local(self, packet: Packet, hop: Hop) -> VirtualLink | None:
         """The link that the packet ends at. What is attached here counts, routes from the API may lag behind."""

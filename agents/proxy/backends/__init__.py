@@ -1,0 +1,1 @@
+"""The data paths that rules can be given to."""
