@@ -8,12 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from miniplane.api.kind import Column, Object
+from miniplane.api.meta import parse_timestamp
 from miniplane.api.names import is_dns_subdomain
 from miniplane.api.selectors import LabelSelector, validate_label_selector
 from miniplane.api.validation import FieldError, Path, invalid, required
 from miniplane.errors import ApiError
 from miniplane.kinds.addresses import parse_address, valid_address
-from miniplane.kinds.fields import elements, entries, named, section, string_map, strings, text
+from miniplane.kinds.fields import elements, entries, named, number, section, shown, string_map, strings, text
 
 NONE = "<none>"
 """What a table shows for nothing."""
@@ -21,9 +22,9 @@ NONE = "<none>"
 Cell = Callable[[Object, datetime], Any]
 
 
-def more(shown: list[str], count: int, limit: int = 3) -> str:
+def more(items: list[str], count: int, limit: int = 3) -> str:
     """The first `limit` of `count` items, and how many are left."""
-    head = ",".join(shown[:limit])
+    head = ",".join(items[:limit])
     return f"{head} + {count - limit} more..." if count > limit else head
 
 
@@ -43,7 +44,7 @@ def clean_selector(obj: Mapping[str, Any], key: str) -> Object | None:
 
 
 def selector_errors(path: Path, obj: Mapping[str, Any], key: str) -> list[FieldError]:
-    """The errors of the label selector at a key, none where there is none."""
+    """The errors of the label selector at a key, none where there is none; `path` is that of `obj`."""
     selector = clean_selector(obj, key)
     return [] if selector is None else validate_label_selector(selector, path / key)
 
@@ -85,25 +86,26 @@ WORKLOAD_COLUMNS = (
 """The wide columns of what has a pod template."""
 
 
-def workload_selector(path: Path, spec: Object) -> Iterator[FieldError]:
-    """A workload's selector: there, valid, not empty, and matching its own template."""
-    if clean_selector(spec, "selector") is None:
+def selector_required(path: Path, spec: Object) -> Iterator[FieldError]:
+    """A workload's selector is there, valid and not empty; `path` is the spec's."""
+    given = clean_selector(spec, "selector")
+    if given is None:
         yield required(path / "selector")
         return
     yield from selector_errors(path, spec, "selector")
-    selector = parse_selector(spec, "selector")
-    if selector is not None and not selector:
-        yield invalid(path / "selector", _Selector(spec), "empty selector is invalid for deployment")
+    if not any(given.values()):
+        yield invalid(path / "selector", shown(section(spec, "selector")), "empty selector is invalid for deployment")
 
 
-class _Selector:
-    """A label selector in an error message."""
+def selector_immutable(path: Path, new: Object, old: Object) -> Iterator[FieldError]:
+    """An error if a workload's selector changed; `path` is the spec's."""
+    if clean_selector(new, "selector") != clean_selector(old, "selector"):
+        yield invalid(path / "selector", shown(new.get("selector")), "field is immutable")
 
-    def __init__(self, spec: Object) -> None:
-        self._empty = not spec.get("selector")
 
-    def __str__(self) -> str:
-        return "{}" if self._empty else '{"matchLabels":{}}'
+def count_column(name: str, part: str, key: str, description: str, *, type: str = "string") -> Column:  # noqa: A002  a column's word
+    """A column with the number at `.<part>.<key>`, 0 where there is none."""
+    return Column(name, lambda obj, _now: number(section(obj, part), key), type=type, description=description)
 
 
 # --- load balancers
@@ -135,3 +137,11 @@ def count_cell(*keys: str) -> Cell:
         return sum(len(section(obj, key)) + len(elements(obj, key)) for key in keys)
 
     return cell
+
+
+def parse_moment(text: str) -> datetime | None:
+    """The time that a field names, None where it is none."""
+    try:
+        return parse_timestamp(text)
+    except ValueError:
+        return None

@@ -1,10 +1,103 @@
 """Deployment: rolls ReplicaSets from one pod template to the next.
 
-Upstream: apps/v1.
+Upstream: apps/v1; concept page "Deployments".
 """
 
-from miniplane.api.kind import SCALE, STATUS, Kind, Scope, Strategy
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from miniplane.api.kind import SCALE, STATUS, Column, Kind, Object, Scope, Strategy
 from miniplane.api.table import AGE, NAME
+from miniplane.api.validation import FieldError, Path, forbidden, invalid, not_supported, required
+from miniplane.kinds.fields import at_least, fill, is_set, number, open_section, optional, section, shown, text
+from miniplane.kinds.podspec.spec import template_errors
+from miniplane.kinds.podspec.template import default_template, template_warnings
+from miniplane.kinds.shared import WORKLOAD_COLUMNS, count_column, selector_immutable, selector_required
+
+_STRATEGIES = ("Recreate", "RollingUpdate")
+_PERCENT = re.compile(r"[0-9]{1,9}%", re.ASCII)
+_PERCENT_RULE = (
+    "a valid percent string must be a numeric string followed by an ending '%' "
+    "(e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')"
+)
+_WHOLE = 100
+
+
+def defaults(deployment: Object) -> None:
+    """One replica, a rolling update by quarters, ten old ReplicaSets, ten minutes to make progress."""
+    spec = open_section(deployment, "spec")
+    default_template(spec)
+    strategy = open_section(spec, "strategy")
+    fill(strategy, type="RollingUpdate")
+    if strategy["type"] == "RollingUpdate":
+        fill(open_section(strategy, "rollingUpdate"), maxUnavailable="25%", maxSurge="25%")
+    fill(spec, revisionHistoryLimit=10, progressDeadlineSeconds=600)
+
+
+def validate(deployment: Object, old: Object | None) -> Sequence[FieldError]:
+    """As a ReplicaSet's, and the strategy makes progress possible."""
+    return list(_errors(section(deployment, "spec"), old))
+
+
+def _errors(spec: Object, old: Object | None) -> Iterator[FieldError]:
+    path = Path("spec")
+    yield from at_least(path / "replicas", optional(spec, "replicas"))
+    yield from selector_required(path, spec)
+    yield from template_errors(path / "template", spec)
+    yield from _strategy(path / "strategy", section(spec, "strategy"))
+    for key in ("minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"):
+        yield from at_least(path / key, optional(spec, key))
+    deadline = optional(spec, "progressDeadlineSeconds")
+    if deadline is not None and deadline <= number(spec, "minReadySeconds"):
+        yield invalid(path / "progressDeadlineSeconds", deadline, "must be greater than minReadySeconds")
+    if old is not None:
+        yield from selector_immutable(path, spec, section(old, "spec"))
+
+
+def _strategy(path: Path, strategy: Object) -> Iterator[FieldError]:
+    kind = text(strategy, "type")
+    if kind == "Recreate":
+        if is_set(strategy, "rollingUpdate"):
+            yield forbidden(path / "rollingUpdate", "may not be specified when strategy `type` is 'Recreate'")
+    elif kind != "RollingUpdate":
+        yield not_supported(path, shown(strategy), _STRATEGIES)
+    elif not is_set(strategy, "rollingUpdate"):
+        yield required(path / "rollingUpdate", "this should be defaulted and never be nil")
+    else:
+        yield from _rolling(path / "rollingUpdate", section(strategy, "rollingUpdate"))
+
+
+def _rolling(path: Path, rolling: Object) -> Iterator[FieldError]:
+    unavailable = rolling.get("maxUnavailable")
+    for key in ("maxUnavailable", "maxSurge"):
+        yield from _count_or_percent(path / key, rolling.get(key))
+    if _amount(unavailable) == 0 and _amount(rolling.get("maxSurge")) == 0:
+        yield invalid(path / "maxUnavailable", unavailable, "may not be 0 when `maxSurge` is 0")
+    if isinstance(unavailable, str) and _amount(unavailable) > _WHOLE:
+        yield invalid(path / "maxUnavailable", unavailable, "must not be greater than 100%")
+
+
+def _count_or_percent(path: str, value: Any) -> Iterator[FieldError]:
+    if isinstance(value, str):
+        if not _PERCENT.fullmatch(value):
+            yield invalid(path, value, _PERCENT_RULE)
+    else:
+        yield from at_least(path, value)
+
+
+def _amount(value: Any) -> int:
+    """The number or the percentage; 0 where it is neither."""
+    if isinstance(value, str):
+        return int(value[:-1]) if _PERCENT.fullmatch(value) else 0
+    return value if isinstance(value, int) else 0
+
+
+def _ready(deployment: Object, _now: datetime) -> str:
+    ready = number(section(deployment, "status"), "readyReplicas")
+    return f"{ready}/{number(section(deployment, 'spec'), 'replicas')}"
+
 
 DEPLOYMENT = Kind(
     group="apps",
@@ -15,7 +108,15 @@ DEPLOYMENT = Kind(
     short_names=("deploy",),
     categories=("all",),
     definition="io.k8s.api.apps.v1.Deployment",
-    columns=(NAME, AGE),
+    columns=(
+        NAME,
+        Column("Ready", _ready, description="Ready pods of the pods wanted."),
+        count_column("Up-to-date", "status", "updatedReplicas", "Pods of the newest template."),
+        count_column("Available", "status", "availableReplicas", "Pods ready for long enough."),
+        AGE,
+        *WORKLOAD_COLUMNS,
+    ),
     subresources=(STATUS, SCALE),
-    strategy=Strategy(),
+    defaults=defaults,
+    strategy=Strategy(validate=validate, warnings=template_warnings),
 )

@@ -29,5 +29,5 @@ LEASE = Kind(
     scope=Scope.NAMESPACED,
     definition="io.k8s.api.coordination.v1.Lease",
     columns=(NAME, Column("Holder", ".spec.holderIdentity"), AGE),
-    strategy=Strategy(validate=validate),
+    strategy=Strategy(validate=validate, unconditional_update=False),
 )

@@ -1,10 +1,11 @@
 """ServiceAccount: the identity of a pod.
 
-Upstream: core/v1.
+Upstream: core/v1; concept page "Service Accounts".
 """
 
-from miniplane.api.kind import Kind, Scope, Strategy
+from miniplane.api.kind import Column, Kind, Scope, Strategy
 from miniplane.api.table import AGE, NAME
+from miniplane.kinds.shared import count_cell
 
 SERVICE_ACCOUNT = Kind(
     group="",
@@ -14,6 +15,6 @@ SERVICE_ACCOUNT = Kind(
     scope=Scope.NAMESPACED,
     short_names=("sa",),
     definition="io.k8s.api.core.v1.ServiceAccount",
-    columns=(NAME, AGE),
+    columns=(NAME, Column("Secrets", count_cell("secrets"), description="How many Secrets it may use."), AGE),
     strategy=Strategy(),
 )

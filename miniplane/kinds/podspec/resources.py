@@ -1,4 +1,7 @@
-"""Amounts of resources: canonical form, rules, and the quality-of-service class that follows from them."""
+"""Amounts of resources: their rules, and the quality-of-service class that follows from them.
+
+What is no amount has been refused by the schema, and is passed over here.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,27 +11,10 @@ from miniplane.api.names import is_qualified_name
 from miniplane.api.quantity import Quantity
 from miniplane.api.validation import FieldError, Path, invalid, required
 from miniplane.kinds.fields import entries, named, section
-from miniplane.kinds.podspec.defaults import all_containers
 
 _STANDARD = frozenset(("cpu", "memory", "ephemeral-storage"))
 _HUGE_PAGES = "hugepages-"
 _COMPUTE = ("cpu", "memory")
-
-
-def canonical_amounts(amounts: Object) -> None:
-    """Writes each amount in its canonical text, as upstream's encoder does; what is no amount stays."""
-    for name, value in amounts.items():
-        quantity = _parse(value)
-        if quantity is not None:
-            amounts[name] = str(quantity)
-
-
-def canonical_resources(spec: Object) -> None:
-    """The same for all containers of a pod spec."""
-    for container in all_containers(spec):
-        resources = section(container, "resources")
-        canonical_amounts(section(resources, "limits"))
-        canonical_amounts(section(resources, "requests"))
 
 
 def _parse(value: Any) -> Quantity | None:
@@ -47,10 +33,8 @@ def amount_errors(path: Path, amounts: Mapping[str, Any]) -> Iterator[FieldError
 
 
 def _amount(path: str, name: str, value: Any) -> Iterator[FieldError]:
-    try:
-        quantity = Quantity.parse(value if isinstance(value, str | int | float) else "")
-    except ValueError as error:
-        yield invalid(path, value, str(error))
+    quantity = _parse(value)
+    if quantity is None:
         return
     if quantity.nano < 0:
         yield invalid(path, str(quantity), "must be greater than or equal to 0")
@@ -64,7 +48,7 @@ def _is_whole(name: str) -> bool:
 
 
 def _is_overcommit_allowed(name: str) -> bool:
-    return name in _STANDARD or "/" not in name and not name.startswith(_HUGE_PAGES)
+    return "/" not in name and not name.startswith(_HUGE_PAGES)
 
 
 def _container_resource(path: Path, name: str) -> Iterator[FieldError]:

@@ -79,7 +79,7 @@ def _host_network(path: Path, spec: Object) -> Iterator[FieldError]:
 
 def _dns_config(path: Path, spec: Object) -> Iterator[FieldError]:
     config = section(spec, "dnsConfig")
-    servers, searches = strings(config, "nameservers"), strings(config, "searches")
+    servers = strings(config, "nameservers")
     if text(spec, "dnsPolicy") == "None":
         if not is_set(spec, "dnsConfig"):
             yield required(path, "must provide `dnsConfig` when `dnsPolicy` is None")
@@ -91,6 +91,11 @@ def _dns_config(path: Path, spec: Object) -> Iterator[FieldError]:
         yield invalid(path / "nameservers", shown(servers), words)
     for index, server in enumerate(servers):
         yield from valid_address(path / "nameservers" @ index, server)
+    yield from _dns_searches(path, config)
+
+
+def _dns_searches(path: Path, config: Object) -> Iterator[FieldError]:
+    searches = strings(config, "searches")
     if len(searches) > _MAX_SEARCHES:
         yield too_many(path / "searches", len(searches), _MAX_SEARCHES)
     for index, search in enumerate(searches):
@@ -134,7 +139,8 @@ def pod_spec_warnings(path: Path, spec: Object) -> Iterator[str]:
     """What is legal and hardly meant."""
     grace = optional(spec, "terminationGracePeriodSeconds")
     if grace is not None and grace < 0:
-        yield f"{path / 'terminationGracePeriodSeconds'}: must be >= 0; negative values are invalid and will be treated as 1"
+        here = path / "terminationGracePeriodSeconds"
+        yield f"{here}: must be >= 0; negative values are invalid and will be treated as 1"
     for index, secret in enumerate(entries(spec, "imagePullSecrets")):
         if not text(secret, "name"):
             yield f'{path / "imagePullSecrets" @ index}: invalid empty name ""'
