@@ -55,7 +55,7 @@ SETS: tuple[NamedSet, ...] = (
     NamedSet("cluster-ips", (Type.ADDRESS,)),
     NamedSet("services", _FRONTEND, verdicts=True),
     NamedSet("services-local", _FRONTEND, verdicts=True),
-    NamedSet("masquerade", _FRONTEND),
+    NamedSet("masqueraded", _FRONTEND),
     NamedSet("no-endpoints", _FRONTEND),
     NamedSet("restricted", _FRONTEND),
     NamedSet("source-ranges", (*_FRONTEND, Type.ADDRESS), interval=True),
@@ -77,7 +77,7 @@ SERVICE_SETS = (
     "cluster-ips",
     "services",
     "services-local",
-    "masquerade",
+    "masqueraded",
     "no-endpoints",
     "restricted",
     "source-ranges",
@@ -135,7 +135,7 @@ FIXED_CHAINS: tuple[Chain, ...] = (
                 why="a ClusterIP used from outside the pod network is masqueraded",
             ),
             _rule(
-                In(FRONTEND, "masquerade"), _MASQUERADE, why="external traffic may cross nodes, so it is masqueraded"
+                In(FRONTEND, "masqueraded"), _MASQUERADE, why="external traffic may cross nodes, so it is masqueraded"
             ),
             _rule(VerdictOf(Lookup(FRONTEND, "services")), why="choose among the backends"),
         ),
@@ -191,7 +191,7 @@ FIXED_CHAINS: tuple[Chain, ...] = (
                 VerdictOf(Lookup(FRONTEND, "services-local")),
                 why="clients outside get this node's own backends (externalTrafficPolicy Local)",
             ),
-            _rule(Jump("services"), why="Services"),
+            _rule(Jump("services"), why="is it for a Service"),
         ),
         Hook("nat", HookName.PREROUTING, -100),
     ),
@@ -199,7 +199,7 @@ FIXED_CHAINS: tuple[Chain, ...] = (
         "nat-output",
         (
             _rule(_MASQUERADE, why="what the node itself sends to a Service is masqueraded"),
-            _rule(Jump("services"), why="Services"),
+            _rule(Jump("services"), why="is it for a Service"),
         ),
         Hook("nat", HookName.OUTPUT, -100),
     ),

@@ -187,7 +187,7 @@ def _compile_port(draft: _Draft, port: ServicePort, backends: list[Backend], ver
             if service.external_local:
                 _serve(draft, frontend, local, origin, offset=LOCAL_OFFSET)
             else:
-                draft.add("masquerade", frontend, None, draft.origin("spec.externalTrafficPolicy"))
+                draft.add("masqueraded", frontend, None, draft.origin("spec.externalTrafficPolicy"))
 
 
 def _serve(draft: _Draft, frontend: Frontend, backends: list[Backend], origin: Origin, *, offset: int = 0) -> None:

@@ -1,0 +1,298 @@
+"""The same answer by another road: Services and policies read straight from the API objects, packet by packet.
+
+Slow, short and without any rules, so that an error of the compiler can't hide by fooling every reader of its rules.
+It shares nothing with them: its own selector matching, its own reading of ports, JSON and text all the way. IPv4.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
+from ipaddress import ip_address, ip_network
+from typing import Any, NamedTuple
+
+from miniplane.api.kind import Object
+from miniplane.config import Network
+
+Json = Mapping[str, Any]
+
+
+class Question(NamedTuple):
+    """A new connection: its sender's address, and the node that it enters the network at."""
+
+    src: str
+    dst: str
+    protocol: str
+    port: int
+    node: str
+    is_from_node: bool
+    """Whether the node itself sends it, rather than a pod of it, another node or somebody outside."""
+
+
+class Answer(NamedTuple):
+    """How it ends (accept, drop, reject, unreachable); if accepted, at which address and port, and seen as whom."""
+
+    verdict: str
+    dst: str = ""
+    port: int = 0
+    src: str = ""
+
+
+Answers = dict[Answer, Fraction]
+"""Every possible answer with its chance."""
+
+
+class _Way(NamedTuple):
+    """What a node makes of a packet's target: a verdict, or targets of which one is chosen."""
+
+    verdict: str = ""
+    targets: tuple[tuple[str, int], ...] = ()
+    is_translated: bool = False
+    is_masqueraded: bool = False
+
+
+class Oracle:
+    """Answers questions about one cluster."""
+
+    def __init__(self, objects: Iterable[Object], network: Network) -> None:
+        self._network = network
+        kinds: dict[str, list[Object]] = {}
+        for obj in sorted(objects, key=lambda obj: (obj["metadata"].get("namespace", ""), obj["metadata"]["name"])):
+            kinds.setdefault(obj["kind"], []).append(obj)
+        self._nodes = {node["metadata"]["name"]: node for node in kinds.get("Node", ())}
+        self._addresses = {_node_ip(node): name for name, node in self._nodes.items()}
+        self._services = [item for item in kinds.get("Service", ()) if item["spec"].get("type") != "ExternalName"]
+        self._slices = kinds.get("EndpointSlice", [])
+        self._policies = kinds.get("NetworkPolicy", [])
+        self._namespaces = {item["metadata"]["name"]: item for item in kinds.get("Namespace", ())}
+        self._pods = {
+            pod["status"]["podIP"]: pod
+            for pod in kinds.get("Pod", ())
+            if pod["status"].get("podIP")
+            and not pod["spec"].get("hostNetwork")
+            and pod["status"].get("phase") not in ("Succeeded", "Failed")
+        }
+
+    def answer(self, question: Question) -> Answers:
+        """What can become of it."""
+        way = self._way(question)
+        if way.verdict:
+            return {Answer(way.verdict): Fraction(1)}
+        found: Answers = {}
+        for dst, port in way.targets:
+            for answer, chance in self._deliver(question, dst, port, way).items():
+                found[answer] = found.get(answer, Fraction(0)) + chance / len(way.targets)
+        return found
+
+    def _way(self, question: Question) -> _Way:
+        for service in self._services:
+            for port in service["spec"].get("ports") or ():
+                door = self._door(service, port, question)
+                if door:
+                    return self._through(service, port, door, question)
+        if any(question.dst in _cluster_ips(service) for service in self._services):
+            return _Way("reject")
+        if _within(question.dst, self._network.service_cidrs):
+            return _Way("drop")
+        return _Way(targets=((question.dst, question.port),))
+
+    def _door(self, service: Json, port: Json, question: Question) -> str:
+        """By which of its addresses the question means this port: cluster, external, balancer, node or none."""
+        spec = service["spec"]
+        if not _cluster_ips(service) or port.get("protocol", "TCP") != question.protocol:
+            return ""
+        if question.port == port["port"]:
+            if question.dst in _cluster_ips(service):
+                return "cluster"
+            if question.dst in (spec.get("externalIPs") or ()):
+                return "external"
+            if question.dst in _balancer_ips(service):
+                return "balancer"
+        exposed = spec.get("type") in ("NodePort", "LoadBalancer") and question.port == port.get("nodePort")
+        return "node" if exposed and self._addresses.get(question.dst) == question.node else ""
+
+    def _through(self, service: Json, port: Json, door: str, question: Question) -> _Way:
+        spec = service["spec"]
+        if door == "balancer" and not self._may_enter(spec.get("loadBalancerSourceRanges") or (), question):
+            return _Way("drop")
+        is_pod_traffic = _within(question.src, self._network.pod_cidrs)
+        policy = spec.get("internalTrafficPolicy" if door == "cluster" else "externalTrafficPolicy") or "Cluster"
+        endpoints = self._endpoints(service, port)
+        if not _usable(endpoints):
+            return _Way("reject")
+        is_inside = is_pod_traffic or question.is_from_node
+        if policy == "Local" and (door == "cluster" or not is_inside):
+            chosen = _usable([item for item in endpoints if item["nodeName"] == question.node])
+        else:
+            chosen = self._near(_usable(endpoints), question.node)
+        if not chosen:
+            return _Way("drop")
+        is_masqueraded = not is_pod_traffic if door == "cluster" else policy == "Cluster" or question.is_from_node
+        targets = tuple((item["address"], item["port"]) for item in chosen)
+        return _Way(targets=targets, is_translated=True, is_masqueraded=is_masqueraded)
+
+    def _may_enter(self, ranges: Sequence[str], question: Question) -> bool:
+        own = _node_ip(self._nodes[question.node])
+        is_balancer_itself = question.src == question.dst and _within(own, ranges)
+        return not ranges or _within(question.src, ranges) or is_balancer_itself
+
+    def _endpoints(self, service: Json, port: Json) -> list[Json]:
+        found: dict[tuple[str, int], Json] = {}
+        for item in self._slices:
+            meta = item["metadata"]
+            is_mine = meta["namespace"] == service["metadata"]["namespace"]
+            if not is_mine or meta["labels"].get("kubernetes.io/service-name") != service["metadata"]["name"]:
+                continue
+            wanted = (port.get("name", ""), port.get("protocol", "TCP"))
+            targets = [p["port"] for p in item["ports"] if (p.get("name", ""), p.get("protocol", "TCP")) == wanted]
+            for endpoint in item["endpoints"] if targets else ():
+                key = (endpoint["addresses"][0], targets[0])
+                found.setdefault(key, {"address": key[0], "port": key[1], "nodeName": "", **endpoint})
+        return list(found.values())
+
+    def _near(self, endpoints: list[Json], node: str) -> list[Json]:
+        ready = [item for item in endpoints if _is(item, "ready", default=True)]
+        zone = (self._nodes[node]["metadata"].get("labels") or {}).get("topology.kubernetes.io/zone", "")
+        for hint, wanted in (("forNodes", node), ("forZones", zone)):
+            hints = [_hints(item, hint) for item in ready]
+            if wanted and hints and all(hints) and any(wanted in names for names in hints):
+                return [item for item in endpoints if wanted in _hints(item, hint)]
+        return endpoints
+
+    def _deliver(self, question: Question, dst: str, port: int, way: _Way) -> Answers:
+        own = _node_ip(self._nodes[question.node])
+        if dst == own:
+            return {Answer("accept", dst, port, question.src): Fraction(1)}
+        if not question.is_from_node:
+            for direction, pod in (
+                ("egress", self._local(question.src, question)),
+                ("ingress", self._local(dst, question)),
+            ):
+                if pod is not None and not self._allows(direction, pod, question._replace(dst=dst, port=port)):
+                    return {Answer("drop"): Fraction(1)}
+        is_hairpin = way.is_translated and question.src == dst
+        is_inside = _within(dst, self._network.pod_cidrs) or dst in self._addresses
+        is_leaving = _within(question.src, self._network.pod_cidrs) and not is_inside
+        src = own if way.is_masqueraded or is_hairpin or is_leaving else question.src
+        if self._local(dst, question) is not None:
+            return {Answer("accept", dst, port, src): Fraction(1)}
+        node = self._node_of(dst)
+        if node and node != question.node:
+            return self.answer(Question(src, dst, question.protocol, port, node, is_from_node=False))
+        ours = (*self._network.pod_cidrs, *self._network.service_cidrs, self._network.load_balancer_pool)
+        if node or _within(dst, ours):
+            return {Answer("unreachable"): Fraction(1)}
+        return {Answer("accept", dst, port, src): Fraction(1)}
+
+    def _local(self, address: str, question: Question) -> Json | None:
+        pod = self._pods.get(address)
+        return pod if pod is not None and pod["spec"]["nodeName"] == question.node else None
+
+    def _node_of(self, address: str) -> str:
+        if address in self._addresses:
+            return str(self._addresses[address])
+        return next((name for name, node in self._nodes.items() if _within(address, [node["spec"]["podCIDR"]])), "")
+
+    def _allows(self, direction: str, pod: Json, question: Question) -> bool:
+        if question.src == question.dst:
+            return True
+        isolating = [item for item in self._policies if _isolates(item, direction, pod)]
+        other = question.src if direction == "ingress" else question.dst
+        side = "from" if direction == "ingress" else "to"
+        return not isolating or any(
+            self._is_peer(policy, rule.get(side), other) and self._is_port(rule.get("ports"), question)
+            for policy in isolating
+            for rule in policy["spec"].get(direction) or ()
+        )
+
+    def _is_peer(self, policy: Json, peers: Sequence[Json] | None, address: str) -> bool:
+        return not peers or any(self._is_one_peer(policy, peer, address) for peer in peers)
+
+    def _is_one_peer(self, policy: Json, peer: Json, address: str) -> bool:
+        block, pod = peer.get("ipBlock"), self._pods.get(address)
+        if block:
+            return _within(address, [block["cidr"]]) and not _within(address, block.get("except") or ())
+        if pod is None:
+            return False
+        namespace = pod["metadata"]["namespace"]
+        if peer.get("namespaceSelector") is None:
+            is_there = namespace == policy["metadata"]["namespace"]
+        else:
+            stated = (self._namespaces.get(namespace) or {}).get("metadata", {}).get("labels") or {}
+            is_there = _selects(peer["namespaceSelector"], {"kubernetes.io/metadata.name": namespace, **stated})
+        return is_there and _selects(peer.get("podSelector") or {}, pod["metadata"].get("labels") or {})
+
+    def _is_port(self, ports: Sequence[Json] | None, question: Question) -> bool:
+        return not ports or any(
+            item.get("protocol", "TCP") == question.protocol and self._is_number(item, question) for item in ports
+        )
+
+    def _is_number(self, item: Json, question: Question) -> bool:
+        wanted = item.get("port")
+        if wanted is None:
+            return True
+        if isinstance(wanted, int):
+            return bool(wanted <= question.port <= item.get("endPort", wanted))
+        target = self._pods.get(question.dst)
+        return target is not None and (wanted, question.protocol, question.port) in _named_ports(target)
+
+
+def _isolates(policy: Json, direction: str, pod: Json) -> bool:
+    spec = policy["spec"]
+    types = spec.get("policyTypes") or (["Ingress", "Egress"] if spec.get("egress") else ["Ingress"])
+    is_there = policy["metadata"]["namespace"] == pod["metadata"]["namespace"]
+    labels = pod["metadata"].get("labels") or {}
+    return direction.capitalize() in types and is_there and _selects(spec.get("podSelector") or {}, labels)
+
+
+def _selects(selector: Json, labels: Mapping[str, str]) -> bool:
+    if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
+        return False
+    return all(_meets(item, labels) for item in selector.get("matchExpressions") or ())
+
+
+def _meets(item: Json, labels: Mapping[str, str]) -> bool:
+    value, values = labels.get(item["key"]), item.get("values") or ()
+    answers = {
+        "In": value in values,
+        "NotIn": value not in values,
+        "Exists": value is not None,
+        "DoesNotExist": value is None,
+    }
+    return answers[item["operator"]]
+
+
+def _named_ports(pod: Json) -> Iterator[tuple[str, str, int]]:
+    for container in pod["spec"].get("containers") or ():
+        for port in container.get("ports") or ():
+            yield port.get("name", ""), port.get("protocol", "TCP"), port["containerPort"]
+
+
+def _usable(endpoints: list[Json]) -> list[Json]:
+    ready = [item for item in endpoints if _is(item, "ready", default=True)]
+    return ready or [item for item in endpoints if _is(item, "serving", default=True) and _is(item, "terminating")]
+
+
+def _is(endpoint: Json, condition: str, *, default: bool = False) -> bool:
+    return bool((endpoint.get("conditions") or {}).get(condition, default))
+
+
+def _hints(endpoint: Json, kind: str) -> list[str]:
+    return [item["name"] for item in (endpoint.get("hints") or {}).get(kind) or ()]
+
+
+def _cluster_ips(service: Json) -> list[str]:
+    spec = service["spec"]
+    return [item for item in spec.get("clusterIPs") or [spec.get("clusterIP")] if item and item != "None"]
+
+
+def _balancer_ips(service: Json) -> list[str]:
+    ingress = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
+    is_balancer = service["spec"].get("type") == "LoadBalancer"
+    return [item["ip"] for item in ingress if is_balancer and item.get("ipMode", "VIP") == "VIP"]
+
+
+def _within(address: str, ranges: Iterable[str]) -> bool:
+    return any(ip_address(address) in ip_network(item) for item in ranges)
+
+
+def _node_ip(node: Json) -> str:
+    return str(next(item["address"] for item in node["status"]["addresses"] if item["type"] == "InternalIP"))

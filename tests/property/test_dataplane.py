@@ -1,0 +1,142 @@
+"""The laws of the network compiler, over random clusters and packets."""
+
+import random
+from fractions import Fraction
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from miniplane.dataplane.cluster import KINDS, Cluster, Path
+from miniplane.dataplane.compile import Compiler
+from miniplane.dataplane.compile import compile as compile_snapshot
+from miniplane.dataplane.diff import apply, diff, normal
+from miniplane.dataplane.evaluate import Machine
+from miniplane.dataplane.oracle import Answer, Answers, Oracle, Question
+from miniplane.dataplane.packet import Entry, Packet, Source, Verdict
+from miniplane.dataplane.parse_nft import catalogue, parse
+from miniplane.dataplane.render_nft import render
+from miniplane.dataplane.routes import HopKind
+from miniplane.dataplane.snapshot import Memo, Snapshot
+from tests.property.dataplane_strategies import NETWORK, World, questions, worlds
+
+PACKETS_EACH = 8
+
+
+def _packet(question: Question) -> Packet:
+    port = 0 if question.protocol == "ICMP" else question.port
+    return Packet.of(question.src, question.dst, question.protocol, sport=40000 if port else 0, dport=port)
+
+
+def _entry(question: Question) -> tuple[Entry, Source]:
+    return (Entry.OUTPUT, Source.NODE) if question.is_from_node else (Entry.FORWARD, Source.EXTERNAL)
+
+
+def _answer(path: Path) -> Answer:
+    if path.verdict is not Verdict.ACCEPT:
+        return Answer(path.verdict.value)
+    if path.hop.kind is HopKind.NONE:
+        return Answer("unreachable")
+    return Answer("accept", str(path.packet.dst), path.packet.dport, str(path.packet.src))
+
+
+def _evaluate(cluster: Cluster, question: Question) -> Answers:
+    found: Answers = {}
+    for path in cluster.paths(_packet(question), question.node, *_entry(question)):
+        answer = _answer(path)
+        found[answer] = found.get(answer, Fraction(0)) + Fraction(path.weight).limit_denominator(100_000)
+    return found
+
+
+def _snapshot(world: World, memo: Memo | None = None) -> Snapshot:
+    parts = [[item for item in world.objects if item["kind"] == kind] for kind in KINDS]
+    nodes, pods, services, slices, policies, namespaces = parts
+    return Snapshot.build(
+        world.nodes[0],
+        NETWORK,
+        nodes=nodes,
+        pods=pods,
+        services=services,
+        slices=slices,
+        policies=policies,
+        namespaces=namespaces,
+        memo=memo,
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_the_rules_say_what_the_objects_say(data: st.DataObject) -> None:
+    """Compiling and evaluating answers like reading the API objects, over all nodes and random choices."""
+    world = data.draw(worlds())
+    cluster, oracle = Cluster.from_objects(world.objects, NETWORK), Oracle(world.objects, NETWORK)
+    for question in data.draw(st.lists(questions(world), min_size=PACKETS_EACH, max_size=PACKETS_EACH)):
+        asked = question._replace(port=0) if question.protocol == "ICMP" else question
+        assert _evaluate(cluster, asked) == oracle.answer(asked), asked
+
+
+@settings(max_examples=60, deadline=None)
+@given(worlds())
+def test_printed_rules_are_read_back_the_same(world: World) -> None:
+    """`parse(render(r)) == r`, origins included."""
+    ruleset = compile_snapshot(_snapshot(world)).ruleset
+    assert parse(render(ruleset), catalogue(ruleset)) == ruleset
+
+
+@settings(max_examples=60, deadline=None)
+@given(worlds(), worlds())
+def test_a_difference_applied_gives_the_new_rules(before: World, after: World) -> None:
+    """`apply(old, diff(old, new))` is `new` but for order, and equal rules differ in nothing."""
+    old, new = compile_snapshot(_snapshot(before)).ruleset, compile_snapshot(_snapshot(after)).ruleset
+    assert normal(apply(old, diff(old, new))) == normal(new)
+    assert not diff(new, new)
+    assert diff(new, compile_snapshot(_snapshot(after)).ruleset).size == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(worlds(), min_size=2, max_size=4), st.randoms(use_true_random=False))
+def test_compiling_step_by_step_is_compiling_anew(steps: list[World], shuffler: random.Random) -> None:
+    """A compiler that has seen other clusters gives byte-equal rules, whatever order objects come in."""
+    compiler, memo = Compiler(), Memo()
+    machine: Machine | None = None
+    for world in steps:
+        shuffled = list(world.objects)
+        shuffler.shuffle(shuffled)
+        program = compiler.compile(_snapshot(World(tuple(shuffled), world.nodes, world.pods), memo))
+        fresh = compile_snapshot(_snapshot(world))
+        assert program.ruleset == fresh.ruleset
+        assert program.routes == fresh.routes
+        assert render(program.ruleset) == render(fresh.ruleset)
+        if machine is None:
+            machine = Machine(program)
+        else:
+            machine.replace(program)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_a_machine_that_took_new_rules_acts_like_a_new_one(data: st.DataObject) -> None:
+    """After `replace` every new connection is treated as by a machine that never knew other rules."""
+    old, world = data.draw(worlds()), data.draw(worlds())
+    compiler, memo = Compiler(), Memo()
+    machine = Machine(compiler.compile(_snapshot(old, memo)))
+    machine.replace(compiler.compile(_snapshot(world, memo)))
+    fresh = Machine(compile_snapshot(_snapshot(world)))
+    for question in data.draw(st.lists(questions(world), min_size=4, max_size=4)):
+        entry, source = _entry(question)
+        ways = [one.branches(_packet(question), entry=entry, source=source, now=0.0) for one in (machine, fresh)]
+        assert ways[0] == ways[1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_replies_find_back_to_the_sender_as_it_knows_itself(data: st.DataObject) -> None:
+    """A reply, whatever the policies, leaves the node with source and target of the request swapped."""
+    world = data.draw(worlds())
+    machine = Machine(compile_snapshot(_snapshot(world)))
+    question = data.draw(questions(world))
+    packet, (entry, source) = _packet(question), _entry(question)
+    there = machine.send(packet, entry=entry, source=source, now=0.0, choose=lambda _: 0)
+    if there.verdict is Verdict.ACCEPT:
+        back = machine.send(there.packet.reply(), entry=Entry.FORWARD, source=Source.PEER, now=1.0, choose=lambda _: 0)
+        assert back.verdict is Verdict.ACCEPT
+        assert back.packet == packet.reply()
