@@ -204,6 +204,10 @@ class Client:
         """Delete an object; gives it as it is being deleted, or a Status where it is gone already."""
         return await self.send_json(requests.delete(kind, key, propagation=propagation, grace_s=grace_s, uid=uid))
 
+    async def delete_collection(self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = "") -> None:
+        """Delete every object that is selected."""
+        await self.send(requests.delete_collection(kind, Selection(namespace, labels, fields)))
+
     def watch(
         self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = ""
     ) -> AsyncGenerator[WatchEvent, None]:

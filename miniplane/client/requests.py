@@ -156,3 +156,8 @@ def delete(kind: Kind, key: Key, *, propagation: str = "", grace_s: int | None =
         options["preconditions"] = {"uid": uid}
     body = orjson.dumps({"kind": "DeleteOptions", "apiVersion": "v1", **options}) if options else None
     return Request("DELETE", _where(kind, key), {}, body)
+
+
+def delete_collection(kind: Kind, selection: Selection) -> Request:
+    """Delete every object that is selected."""
+    return Request("DELETE", kind.path(selection.namespace), selection.query())

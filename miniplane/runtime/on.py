@@ -101,7 +101,7 @@ class On:
         """Reconcile each object of `kind`, woken by its changes and those of `also`."""
 
         def register(function: R) -> R:
-            name = self.name if not self.reconciliations else f"{self.name}-{len(self.reconciliations) + 1}"
+            name = self.name if not self.reconciliations else f"{self.name}-{kind.plural}"
             made = Reconciliation(name, kind, function, tuple(also), selection or EVERYTHING)
             self.reconciliations.append(made)
             return function

@@ -1,0 +1,199 @@
+"""Garbage collection by owner: what nobody owns any more goes, what waits for its dependents is let go when they have.
+
+- Background: an object goes at once, then those whose owners are all gone.
+- Foreground (`foregroundDeletion`): the dependents that block their owner go first, then the owner.
+- Orphan (`orphan`): the dependents lose the reference, then the owner goes.
+
+An owner that the cache does not show is looked up on the server before anything is deleted. Upstream:
+pkg/controller/garbagecollector; instead of its graph there is an index by owner's uid over the caches.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from miniplane.api import meta
+from miniplane.api.kind import Kind, Object
+from miniplane.api.meta import Key
+from miniplane.errors import Conflict, NotFound
+from miniplane.kinds import EVENT, KINDS, REGISTRY
+from miniplane.runtime import DONE, Context, On, Result, TemporaryError
+
+FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
+COLLECTED = tuple(kind for kind in KINDS if kind != EVENT)
+"""Events point at objects without being owned; upstream leaves them out too."""
+
+
+def owner_index(obj: Object) -> Iterable[str]:
+    """Index values: the uids of the owners."""
+    return [owner["uid"] for owner in meta.owner_references(obj)]
+
+
+def waits_for_dependents(obj: Object | None) -> bool:
+    """Whether an object is deleted and stays until its dependents have gone."""
+    return obj is not None and meta.is_deleted(obj) and FOREGROUND in meta.finalizers(obj)
+
+
+@dataclass(slots=True)
+class Owners:
+    """An object's owner references by the state of the owner."""
+
+    solid: list[Object] = field(default_factory=list)
+    gone: list[Object] = field(default_factory=list)
+    waiting: list[Object] = field(default_factory=list)
+
+
+def kind_of(reference: Object) -> Kind | None:
+    """The kind that a reference names, whatever its version."""
+    group = reference.get("apiVersion", "").rpartition("/")[0]
+    exact = REGISTRY.by_kind(reference.get("apiVersion", ""), reference.get("kind", ""))
+    return exact or next((kind for kind in KINDS if (kind.group, kind.kind) == (group, reference.get("kind"))), None)
+
+
+def key_of_owner(reference: Object, dependent: Object, kind: Kind) -> Key:
+    """Where the owner of `dependent` is."""
+    return Key(meta.namespace(dependent) if kind.namespaced else "", reference["name"])
+
+
+def dependents(uid: str, ctx: Context) -> list[tuple[Kind, Object]]:
+    """Everything that names `uid` as an owner."""
+    return [(kind, obj) for kind in COLLECTED for obj in ctx.cache(kind).by_index("owner", uid)]
+
+
+async def owners(obj: Object, ctx: Context) -> Owners:
+    """Sort the owners of an object."""
+    result = Owners()
+    for reference in meta.owner_references(obj):
+        kind = kind_of(reference)
+        if kind is None or (kind.namespaced and not meta.namespace(obj)):
+            result.solid.append(reference)  # nothing that we can look up: never a reason to delete
+            continue
+        owner = await _find(reference, key_of_owner(reference, obj, kind), kind, ctx)
+        if owner is None:
+            result.gone.append(reference)
+        else:
+            (result.waiting if waits_for_dependents(owner) else result.solid).append(reference)
+    return result
+
+
+async def _find(reference: Object, key: Key, kind: Kind, ctx: Context) -> Object | None:
+    cached = ctx.cache(kind).get(key)
+    if cached is not None and meta.uid(cached) == reference["uid"]:
+        return cached
+    try:
+        live = await ctx.client.get(kind, key.name, key.namespace)
+    except NotFound:
+        return None
+    return live if meta.uid(live) == reference["uid"] else None
+
+
+class Collector:
+    """The reconciler of one kind."""
+
+    def __init__(self, kind: Kind) -> None:
+        self._kind = kind
+
+    async def reconcile(self, key: Key, ctx: Context) -> Result:
+        """Decide about one object."""
+        obj = ctx.cache(self._kind).get(key)
+        if obj is None:
+            return DONE
+        if meta.is_deleted(obj):
+            if ORPHAN in meta.finalizers(obj):
+                await self._orphan(obj, ctx)
+            elif FOREGROUND in meta.finalizers(obj):
+                await self._foreground(obj, ctx)
+            return DONE
+        if meta.owner_references(obj):
+            await self._owned(obj, ctx)
+        return DONE
+
+    async def _owned(self, obj: Object, ctx: Context) -> None:
+        found = await owners(obj, ctx)
+        if found.solid:
+            if found.gone or found.waiting:
+                await _set_owners(self._kind, obj, found.solid, ctx)
+            return
+        await self._delete(obj, ctx, blocking=bool(found.waiting))
+
+    async def _delete(self, obj: Object, ctx: Context, *, blocking: bool) -> None:
+        """Delete what nobody owns. One that an owner waits for takes its own dependents first, too."""
+        propagation = "Background"
+        if ORPHAN in meta.finalizers(obj):
+            propagation = "Orphan"
+        elif FOREGROUND in meta.finalizers(obj) or (blocking and dependents(meta.uid(obj), ctx)):
+            propagation = "Foreground"
+        try:
+            await ctx.client.delete(self._kind, meta.key_of(obj), propagation=propagation, uid=meta.uid(obj))
+        except (NotFound, Conflict):
+            return  # gone, or another one of that name: the next event tells
+        ctx.log.info("garbage deleted", kind=self._kind.kind, object=str(meta.key_of(obj)), propagation=propagation)
+
+    async def _foreground(self, obj: Object, ctx: Context) -> None:
+        """Delete the dependents; let the object go when none of them blocks it."""
+        blocking = False
+        for kind, dependent in dependents(meta.uid(obj), ctx):
+            reference = next(item for item in meta.owner_references(dependent) if item["uid"] == meta.uid(obj))
+            blocking |= bool(reference.get("blockOwnerDeletion"))
+            if not meta.is_deleted(dependent):
+                await Collector(kind)._owned(dependent, ctx)  # noqa: SLF001  another one of us
+        if not blocking:
+            await _drop_finalizer(self._kind, obj, FOREGROUND, ctx)
+
+    async def _orphan(self, obj: Object, ctx: Context) -> None:
+        """Take the reference from the dependents; then let the object go."""
+        for kind, dependent in dependents(meta.uid(obj), ctx):
+            kept = [item for item in meta.owner_references(dependent) if item["uid"] != meta.uid(obj)]
+            await _set_owners(kind, dependent, kept, ctx)
+        await _drop_finalizer(self._kind, obj, ORPHAN, ctx)
+
+
+async def _set_owners(kind: Kind, obj: Object, kept: Sequence[Object], ctx: Context) -> None:
+    """Replace the owner references, if the object is still the one that we saw."""
+    metadata = {"uid": meta.uid(obj), "resourceVersion": obj["metadata"]["resourceVersion"]}
+    try:
+        await ctx.client.patch(kind, meta.key_of(obj), {"metadata": metadata | {"ownerReferences": kept or None}})
+    except NotFound:
+        return
+    except Conflict as error:
+        raise TemporaryError(error.message) from error
+
+
+async def _drop_finalizer(kind: Kind, obj: Object, finalizer: str, ctx: Context) -> None:
+    """Remove a finalizer; a stale cache makes the server refuse, and us come back."""
+    kept = [item for item in meta.finalizers(obj) if item != finalizer]
+    metadata = {"resourceVersion": obj["metadata"]["resourceVersion"], "finalizers": kept or None}
+    try:
+        await ctx.client.patch(kind, meta.key_of(obj), {"metadata": metadata})
+    except NotFound:
+        return
+
+
+class Related:
+    """Which objects of `kind` a change of another object concerns: its dependents when it goes, its owners."""
+
+    def __init__(self, kind: Kind, other: Kind) -> None:
+        self._kind, self._other = kind, other
+
+    def keys(self, obj: Object, ctx: Context) -> Iterable[Key]:
+        """The mapper."""
+        present = ctx.cache(self._other).get(meta.key_of(obj))
+        if present is None or meta.uid(present) != meta.uid(obj) or waits_for_dependents(obj):
+            for dependent in ctx.cache(self._kind).by_index("owner", meta.uid(obj)):
+                yield meta.key_of(dependent)
+        for reference in meta.owner_references(obj):
+            if reference.get("kind") != self._kind.kind:
+                continue
+            key = key_of_owner(reference, obj, self._kind)
+            if waits_for_dependents(ctx.cache(self._kind).get(key)):
+                yield key
+
+
+def controller() -> On:
+    """The controller: a queue for each kind."""
+    on = On("garbage", workers=2)
+    for kind in COLLECTED:
+        on.index(kind, "owner", owner_index)
+    for kind in COLLECTED:
+        also = [on.mapped(other, Related(kind, other).keys) for other in COLLECTED]
+        on.reconcile(kind, also=also)(Collector(kind).reconcile)
+    return on

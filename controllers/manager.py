@@ -1,0 +1,58 @@
+"""The ordered list of controllers, and the program that runs them."""
+
+import contextlib
+import platform
+import uuid
+from collections.abc import Callable
+
+from miniplane.aio import SystemClock
+from miniplane.api.meta import Key
+from miniplane.client import Client
+from miniplane.runtime import Leader, Manager, On
+
+from . import (
+    addons,
+    deployment,
+    endpoints,
+    endpointslice,
+    garbage,
+    ingress,
+    loadbalancer,
+    namespace,
+    nodeipam,
+    podgc,
+    replicaset,
+    serviceaccount,
+)
+from .scheduler import scheduler
+from .settings import Settings
+
+LEASE = Key("kube-system", "miniplane-controllers")
+
+CONTROLLERS: tuple[Callable[[Settings], On], ...] = (
+    lambda settings: nodeipam.controller(settings.network),
+    lambda _: serviceaccount.on,
+    lambda _: deployment.on,
+    lambda _: replicaset.controller(),
+    lambda _: scheduler.controller(),
+    lambda _: endpointslice.on,
+    lambda _: endpoints.on,
+    lambda settings: loadbalancer.controller(settings.network),
+    lambda _: ingress.on,
+    lambda settings: addons.controller(settings.addons, settings.network),
+    lambda _: namespace.on,
+    lambda _: garbage.controller(),
+    lambda _: podgc.controller(),
+)
+"""Every controller, in the order of starting: from what others wait for to what cleans up."""
+
+
+async def run(settings: Settings, *, ready: Callable[[], None]) -> None:
+    """Run all controllers until cancelled; `ready` is called when their caches are in sync."""
+    clock = SystemClock()
+    async with contextlib.AsyncExitStack() as stack:
+        client = await stack.enter_async_context(Client.from_kubeconfig(settings.kubeconfig, clock=clock))
+        identity = settings.identity or f"{platform.node()}_{uuid.uuid4()}"
+        leader = Leader(client, clock, LEASE, identity) if settings.leader_elect else None
+        registrars = [make(settings) for make in CONTROLLERS]
+        await Manager(client, registrars, clock, leader=leader).run(ready)

@@ -1,0 +1,29 @@
+"""Settings of the controllers."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from miniplane.config import Network
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The controllers: what turns wishes in the API into more objects in the API."""
+
+    kubeconfig: Path | None = None
+    """How to reach the API server, with the rights of `system:kube-controller-manager` (--kubeconfig). None reads
+    `$KUBECONFIG`, then `~/.kube/config`."""
+    leader_elect: bool = False
+    """Work only while holding the lease `kube-system/miniplane-controllers` (--leader-elect). Off, because one cluster
+    usually has one process of these; turn it on where several run against one API server."""
+    identity: str = ""
+    """The name in the lease; must differ between processes. Empty: the host's name and a random part."""
+    addons: tuple[str, ...] = ("dns", "ingress")
+    """The cluster's own Deployments that are made where they are missing. Empty for a bare cluster."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severity that is logged."""
+    log_format: Literal["text", "json"] = "text"
+    """Text for people or JSON lines for machines."""
+    network: Network = field(default_factory=Network)
+    """The cluster's address plan."""
