@@ -149,12 +149,14 @@ class NodeReporter:
         self._facts = facts
         self._clock = clock
         self._node: Object | None = None
+        self._is_registered = False
         self._has_range = False
         self._changed = asyncio.Event()
 
     def update(self, node: Object | None) -> None:
-        """The Node as it is stored now; None when it is not there."""
+        """The Node as it is stored now; None when somebody has deleted it."""
         self._node = node
+        self._is_registered = self._is_registered and node is not None
         has_range = node is not None and bool((node.get("spec") or {}).get("podCIDR"))
         if node is None or has_range != self._has_range:
             self._has_range = has_range
@@ -184,13 +186,16 @@ class NodeReporter:
             await stop(changed)
 
     async def _report(self) -> None:
-        node = self._node or await self._register()
+        if not self._is_registered or self._node is None:
+            self._node = await self._register()
+            self._is_registered = True
+        node = self._node
         body = {"status": node_status(self._facts, node, self._clock.now())}
         key = Key("", self._facts.name)
         try:
             await self._client.patch(NODE, key, body, type=PatchType.STRATEGIC, subresource="status")
         except NotFound:
-            self._node = None
+            self._is_registered = False
             raise
 
     async def _register(self) -> Object:
