@@ -56,6 +56,7 @@ class App:
     handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
     pipeline: Pipeline
     registry: Registry
+    reader: Reader
     watches: Watches
     proxy: NodeProxy
 
@@ -114,7 +115,7 @@ def compose(
         call.route = parse(call.path, registry)
         return await handler(call)
 
-    return App(serve, pipeline, registry, watches, proxy)
+    return App(serve, pipeline, registry, reader, watches, proxy)
 
 
 def _routes(documents: Documents, collector: CollectorRegistry) -> Mapping[str, Handler]:

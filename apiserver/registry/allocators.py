@@ -249,7 +249,6 @@ def ip_address_object(service: Object, ip: str, clock: Clock, random: Random) ->
         "metadata": {
             "name": ip,
             "uid": str(uuid.UUID(int=random.getrandbits(128), version=4)),
-            "generation": 1,
             "creationTimestamp": timestamp(clock.now()),
             "labels": {
                 "ipaddress.kubernetes.io/ip-family": f"IPv{ipaddress.ip_address(ip).version}",

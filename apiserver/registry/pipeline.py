@@ -26,6 +26,7 @@ from ..admission.chain import Attributes, Chain, Operation
 from ..store.base import Draft, Entry, KeyExists, KeyMissing, Put, Remove, ResourceKey, RevisionConflict, Store, Write
 from .companions import ATTEMPTS, Companions
 from .decoding import Decoder, copy_of
+from .generation import count
 from .request import Body, Target, WriteOptions, Written
 
 SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
@@ -120,6 +121,7 @@ class Pipeline:
             if strategy.initial_status is not None:
                 obj["status"] = copy.deepcopy(dict(strategy.initial_status))
         strategy.prepare(obj, None)
+        count(target.resource, obj, None)
         refuse(kind, target.name, [*names.validate_meta(obj, kind), *strategy.validate(obj, None)])
         warnings += strategy.warnings(obj, None)
         strategy.canonicalize(obj, None)
@@ -252,6 +254,7 @@ class Pipeline:
         if subresource != "status":
             warnings += strategy.warnings(new, old)
             strategy.canonicalize(new, old)
+            count(target.resource, new, old)
         self.admission.validate(attributes)
 
     async def _store_update(

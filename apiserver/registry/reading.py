@@ -200,6 +200,10 @@ class Reader:
         self._wait_s = wait_s
         self._snapshots: OrderedDict[tuple[str, str, int], Listing] = OrderedDict()
 
+    def forget(self) -> None:
+        """Drop the listings kept for next pages; those are read from the log then."""
+        self._snapshots.clear()
+
     async def wait_for(self, revision: int) -> None:
         """Return once reads show `revision`.
 
