@@ -267,7 +267,7 @@ class Container:
         self.ended_at = self._around.clock.monotonic()
         self._running = None
         self._is_ready = self._is_started = False
-        self.log.end()
+        self.log.end(code)
         if self._monitor is not None:
             self._monitor.cancel()
             self._monitor = None
@@ -309,9 +309,7 @@ class Container:
 
     async def kill(self) -> None:
         """End everything of it now."""
-        for task in (self._stopping, self._monitor):
-            if task is not None:
-                await stop(task)
+        await stop(*(task for task in (self._stopping, self._monitor) if task is not None))
         if self._running is not None:
             await self._running.kill()
         self.reap()

@@ -40,6 +40,8 @@ class Log:
         self._lines: deque[Line] = deque(maxlen=LIMIT_LINES)
         self._count = 0
         self._ended = False
+        self.exit_code = 0
+        """How the run ended, once it has."""
         self._changed: list[asyncio.Event] = []
 
     def __len__(self) -> int:
@@ -54,9 +56,10 @@ class Log:
                 self._count += 1
         self._tell()
 
-    def end(self) -> None:
+    def end(self, exit_code: int) -> None:
         """The container has ended: followers stop after the last line."""
         self._ended = True
+        self.exit_code = exit_code
         self._tell()
 
     def _tell(self) -> None:

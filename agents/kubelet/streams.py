@@ -6,6 +6,7 @@ import ssl
 from asyncio import sslproto
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import cast
 
 from ..network.base import Link
 
@@ -21,10 +22,10 @@ class Stream:
 class _Protocol(asyncio.StreamReaderProtocol):
     """Remembers its transport, which with TLS is not the one that the link gives back."""
 
-    transport: asyncio.BaseTransport | None = None
+    transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)
         super().connection_made(transport)
 
 
@@ -49,7 +50,6 @@ async def connect(
     raw, _ = await link.connect(lambda: factory, host, port)
     try:
         await ready
-        assert isinstance(protocol.transport, asyncio.Transport)
         writer = asyncio.StreamWriter(protocol.transport, protocol, reader, loop)
         try:
             yield Stream(reader, writer)

@@ -35,9 +35,12 @@ async def finishes_within(clock: Clock, seconds: float, work: Coroutine[Any, Any
     return finished
 
 
-async def stop(task: "asyncio.Task[Any]") -> None:
-    """Cancel a task and wait until it is gone, whatever its end."""
-    task.cancel()
-    await asyncio.wait({task})
-    if not task.cancelled():
-        task.exception()
+async def stop(*tasks: "asyncio.Task[Any]") -> None:
+    """Cancel tasks and wait until they are gone, whatever their end. All are cancelled before the first wait."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()

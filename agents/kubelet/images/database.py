@@ -6,6 +6,7 @@ answered, redis' PING with +PONG.
 
 import asyncio
 from dataclasses import dataclass
+from typing import cast
 
 from .base import ContainerContext, RunningContainer, Served
 from .serving import Sockets, introduction, ports_of
@@ -20,12 +21,11 @@ class _Session(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         self._sockets.track(transport)
         peer = transport.get_extra_info("peername") or ("", 0)
         self._context.log(f"connection received: host={peer[0]} port={peer[1]}")
-        transport.write(f"{introduction(self._context)} ready\r\n".encode())
+        self._transport.write(f"{introduction(self._context)} ready\r\n".encode())
 
     def data_received(self, data: bytes) -> None:
         if self._transport is None:

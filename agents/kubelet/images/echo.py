@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from ...network.base import Datagrams
 from .base import ContainerContext, RunningContainer, Served
@@ -17,8 +18,7 @@ class _Echo(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         self._sockets.track(transport)
 
     def data_received(self, data: bytes) -> None:

@@ -2,19 +2,22 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
+from miniplane.observe import logs
+
 from ..applets.base import Input, NoInput
 from ..applets.command import Streams, run
 from ..containers import Container
-from ..status import Terminated
 from ..waiting import stop
 from .channels import CLOSE, ERROR, STDERR, STDIN, STDOUT, Channels, Pipe, exit_status, failure_status
 from .terminal import Terminal
+
+log = logs.get("agents.kubelet.exec")
 
 _TRUE = frozenset({"true", "True", "1"})
 _INTERRUPTED = 130
@@ -72,9 +75,18 @@ async def attach(request: web.Request, container: Container) -> web.StreamRespon
 
 
 async def _follow(container: Container, session: "_Session") -> int:
-    async for line in container.log.follow(tail=0):
+    source = container.log
+    async for line in source.follow(tail=0):
         session.stdout(line.text.encode() + b"\n")
-    return container.state.exit_code if isinstance(container.state, Terminated) else 0
+    return source.exit_code
+
+
+def _end(command: "asyncio.Task[int]", argv: Sequence[str]) -> bytes:
+    """The Status of a command that has ended, also by a bug in it."""
+    if (error := command.exception()) is not None:
+        log.error("command failed by a bug", command=" ".join(argv), error=repr(error))
+        return failure_status(f"internal error: {error!r}")
+    return exit_status(command.result(), argv)
 
 
 class _Session:
@@ -104,7 +116,7 @@ class _Session:
         """To the client's standard error."""
         self._channels.send(STDERR, bytes(data))
 
-    async def run(self, work: Coroutine[Any, Any, int], argv: tuple[str, ...] | list[str]) -> None:
+    async def run(self, work: Coroutine[Any, Any, int], argv: Sequence[str]) -> None:
         """Do the work until it ends, the client leaves, or it has to be stopped; then say how it ended."""
         command = asyncio.create_task(work, name="exec")
         sending = asyncio.create_task(self._channels.pump(), name="exec output")
@@ -129,8 +141,7 @@ class _Session:
                 await sending
                 await self._channels.close()
         finally:
-            for task in everything:
-                await stop(task)
+            await stop(*everything)
 
     def _finish(self, status: bytes) -> None:
         self._channels.send(ERROR, status)

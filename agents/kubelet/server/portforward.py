@@ -81,8 +81,7 @@ class _Forwarding:
                 await self._channels.close()
         finally:
             over.cancel()
-            for task in (sending, reading, *carrying):
-                await stop(task)
+            await stop(sending, reading, *carrying)
 
     async def _receive(self) -> None:
         async for channel, data in self._channels.messages():
