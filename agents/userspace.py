@@ -90,9 +90,11 @@ async def _host_ports(settings: Settings, client: Client, informers: Informers, 
     """Offer node ports and announced addresses on real addresses of this machine."""
     services, nodes = informers.get(SERVICE), informers.get(NODE)
     await services.synced()
-    await nodes.synced()
     key = Key("", settings.name)
-    changed = asyncio.Event()
+    changed, registered = asyncio.Event(), asyncio.Event()
+    stop_waiting = nodes.subscribe(lambda _: registered.set() if key in nodes.cache else None)
+    await registered.wait()
+    stop_waiting()
 
     async def publish(mapping: str) -> None:
         await client.patch(NODE, key, {"metadata": {"annotations": {HOST_PORTS: mapping}}})
