@@ -48,6 +48,7 @@ class Cache:
         """Everything up to this revision of the server is in the copy; 0 before the first list."""
         return self._contents.revision
 
+    @property
     def keys(self) -> Sequence[Key]:
         """The keys of all objects."""
         return [*self._contents.objects]

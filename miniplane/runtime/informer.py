@@ -98,7 +98,7 @@ class Informer:
 
     def _replace(self, revision: str) -> None:
         listed, self._listed = self._listed or {}, None
-        for key in [key for key in self.cache.keys() if key not in listed]:  # noqa: SIM118  iterates objects
+        for key in [key for key in self.cache.keys if key not in listed]:
             self._remove(key, None)
         for obj in listed.values():
             self._put(obj)

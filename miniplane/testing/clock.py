@@ -17,6 +17,7 @@ class SimulatedClock:
         self._elapsed_s = 0.0
         self._number = 0
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._asleep = asyncio.Event()
 
     def now(self) -> datetime:
         """The simulated time."""
@@ -34,7 +35,14 @@ class SimulatedClock:
         self._number += 1
         woken = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleepers, (self._elapsed_s + seconds, self._number, woken))
+        self._asleep.set()
         await woken
+
+    async def somebody_sleeps(self) -> None:
+        """Return when somebody sleeps, after whatever I/O that takes; then `advance` wakes them."""
+        while self.next_wake_s is None:
+            self._asleep.clear()
+            await self._asleep.wait()
 
     @property
     def next_wake_s(self) -> float | None:
