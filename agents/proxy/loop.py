@@ -1,8 +1,8 @@
 """The proxy's loop: whenever something that rules depend on has changed, compile and apply.
 
-Caches → `Snapshot` → `Compiler` → `Backend`. A burst of changes is one sync; a change that no rule can see (a heartbeat,
-a label nobody selects by) is none. An object that can't be read is left out and named in the log, and never stops the
-others. Counterpart upstream: kube-proxy's proxier.
+Caches → `Snapshot` → `Compiler` → `Backend`. A burst of changes is one sync; a change that no rule can see, such as a
+heartbeat, is none. An object that can't be read is left out and named in the log, and never stops the others.
+Counterpart upstream: kube-proxy's proxier.
 """
 
 import asyncio
@@ -30,6 +30,9 @@ GATHER_S = 0.005
 """How long a change waits for others of its burst. Small beside the 100 ms in which a change must be in force."""
 RETRY_S = 1.0
 """Wait after a sync that failed."""
+
+FLAWS = (LookupError, TypeError, AttributeError, ValueError)
+"""What reading an object raises that is not of its kind's form."""
 
 _VIEWS: Mapping[Kind, Callable[[Object], Any]] = {
     NODE: views.node_view,
@@ -121,7 +124,7 @@ class Proxy:
                 try:
                     if view(change.old) == view(change.new):
                         return
-                except Exception:  # noqa: BLE001  any flaw of an object: the sync will name it
+                except FLAWS:  # the sync will name it
                     log.debug("object can't be compared", kind=kind.kind, object=meta.key_of(change.new))
             self._metrics.queued.set(self._clock.now().timestamp())
             self._changed.set()
@@ -152,7 +155,7 @@ class Proxy:
         try:
             built = self._build(objects)
             self._unreadable = {}
-        except Exception:  # noqa: BLE001  any flaw of an object: find out which, go on without
+        except FLAWS:
             built = self._build(self._without_unreadable(objects))
         self._metrics.unreadable.set(len(self._unreadable))
         return built
@@ -178,7 +181,7 @@ class Proxy:
             for item in items:
                 try:
                     _VIEWS[kind](item)
-                except Exception as error:  # noqa: BLE001  as above
+                except FLAWS as error:
                     flaws[f"{kind.kind} {meta.key_of(item)}"] = repr(error)
                 else:
                     readable[kind].append(item)
