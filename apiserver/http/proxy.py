@@ -14,7 +14,7 @@ from aiohttp import web
 
 from miniplane.api.kind import Kind, Object
 from miniplane.api.wellknown import KUBELET_ADDRESS
-from miniplane.errors import ApiError, Reason, Resource, bad_request, not_found
+from miniplane.errors import ApiError, Reason, Resource, bad_request, method_not_allowed, not_found
 
 from ..registry.reading import Reader
 from ..store.base import ResourceKey
@@ -61,6 +61,8 @@ class NodeProxy:
             ApiError: BadRequest (no such container, not scheduled), NotFound, InternalError (kubelet not reachable).
         """
         if route.resource == "nodes":
+            if call.method != "GET":
+                raise method_not_allowed(_NODES, call.method)
             return await self._plain(call, self._url(obj, f"/{route.rest}"), call.query_string)
         node_name = (obj.get("spec") or {}).get("nodeName")
         if not node_name:

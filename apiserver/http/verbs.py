@@ -121,11 +121,11 @@ class Verbs:
         return await serve(call, target)
 
     async def _serve_below(self, call: Call, route: Route, kind: Kind, target: Target) -> Response:
-        subresource = kind.subresource(route.subresource)
-        if subresource is None or (route.rest and route.subresource != "proxy"):
-            raise path_not_found()
         if self._resources.proxy.serves(kind, route.subresource):
             return await self._resources.proxy.serve(call, route, self._resources.pipeline.require(target).obj)
+        subresource = kind.subresource(route.subresource)
+        if subresource is None or route.rest:
+            raise path_not_found()
         method = "GET" if call.method == "HEAD" else call.method
         verb, serve = self._below.get((route.subresource, method), ("", None))
         if serve is None or verb not in subresource.verbs:

@@ -210,7 +210,7 @@ async def test_status_is_written_by_itself(api: Api, kind: Kind) -> None:
 
 
 async def test_unknown_fields_under_strict(api: Api, kind: Kind) -> None:
-    """Strict refuses an unknown field with its path and stores nothing; Warn tells it and Ignore does not; it is dropped."""
+    """Strict refuses an unknown field and stores nothing; Warn tells it, Ignore does not; both drop it."""
     name = name_of(kind)
     before = api.store.revision
     wrong = body(kind, name) | {"bogus": 1}

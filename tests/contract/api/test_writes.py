@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from typing import Any
 
 from tests.contract.api.conftest import JSON_PATCH, MERGE, STRATEGIC, Api, config_map, deployment, pod
 
@@ -20,8 +21,9 @@ async def test_generated_names(api: Api) -> None:
 
 async def test_what_the_server_fills_in_is_its_own(api: Api) -> None:
     """A client can't choose uid, creationTimestamp or generation, on create or on update."""
-    mine = {"uid": "mine", "creationTimestamp": "2000-01-01T00:00:00Z", "generation": 77, "selfLink": "x"}
-    made = await api.make(MAPS, config_map(**mine, deletionTimestamp="2000-01-01T00:00:00Z"))
+    long_ago = "2000-01-01T00:00:00Z"
+    mine: dict[str, Any] = {"uid": "mine", "creationTimestamp": long_ago, "generation": 77, "selfLink": "x"}
+    made = await api.make(MAPS, config_map(**mine, deletionTimestamp=long_ago))
     meta = made["metadata"]
     assert meta["uid"] != "mine"
     assert meta["creationTimestamp"] > "2026"

@@ -1,0 +1,134 @@
+"""Logs and streams go to the node's kubelet and come back as they are."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import WSMsgType, web
+from aiohttp.test_utils import TestServer
+
+from miniplane.api.wellknown import KUBELET_ADDRESS
+from tests.contract.api.conftest import Api, pod
+
+PODS = "/api/v1/namespaces/default/pods"
+PORT_FORWARD = "SPDY/3.1+portforward.k8s.io"
+
+
+async def logs(request: web.Request) -> web.StreamResponse:
+    """A container's log in two pieces, with the query it was asked with."""
+    if request.match_info["container"] == "side":
+        return web.Response(status=400, text="container is waiting to start")
+    response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+    await response.prepare(request)
+    await response.write(f"{request.path}?{request.query_string}\n".encode())
+    await response.write(b"two\n")
+    return response
+
+
+async def tables(_request: web.Request) -> web.Response:
+    """Something that only the node knows."""
+    return web.json_response({"rules": []})
+
+
+async def stream(request: web.Request) -> web.StreamResponse:
+    """Echoes every message, tells the chosen protocol first, ends on `end`."""
+    socket = web.WebSocketResponse(protocols=("v5.channel.k8s.io", "v4.channel.k8s.io", PORT_FORWARD))
+    await socket.prepare(request)
+    await socket.send_str(f"{socket.ws_protocol} {request.path}?{request.query_string}")
+    async for message in socket:
+        if message.type is WSMsgType.TEXT and message.data == "end":
+            break
+        await (socket.send_bytes if message.type is WSMsgType.BINARY else socket.send_str)(message.data)
+    await socket.close(code=1000)
+    return socket
+
+
+@pytest.fixture
+async def kubelet(api: Api) -> AsyncIterator[None]:
+    """A kubelet that node-1 tells the address of, with a pod of two containers on it."""
+    app = web.Application()
+    app.router.add_get("/containerLogs/default/web/{container}", logs)
+    app.router.add_get("/exec/default/web/{container}", stream)
+    app.router.add_get("/attach/default/web/{container}", stream)
+    app.router.add_get("/portForward/default/web", stream)
+    app.router.add_get("/tables", tables)
+    async with TestServer(app) as server:
+        annotations = {KUBELET_ADDRESS: f"{server.host}:{server.port}"}
+        await api.make("/api/v1/nodes", {"metadata": {"name": "node-1", "annotations": annotations}})
+        body = pod()
+        body["spec"] |= {"nodeName": "node-1"}
+        body["spec"]["containers"].append({"name": "side", "image": "busybox"})
+        await api.make(PODS, body)
+        yield
+
+
+@pytest.mark.usefixtures("kubelet")
+async def test_logs_are_passed_on(api: Api) -> None:
+    """The container's log comes as text, its options reach the kubelet, the kubelet's refusal is a Status."""
+    answer = await api("GET", f"{PODS}/web/log", container="web", tailLines=5, follow="true")
+    assert answer.status == 200
+    assert answer.text == "/containerLogs/default/web/web?tailLines=5&follow=true\ntwo\n"
+    refused = await api("GET", f"{PODS}/web/log", container="side")
+    assert (refused.status, refused.message) == (400, "container is waiting to start")
+
+
+@pytest.mark.usefixtures("kubelet")
+async def test_which_container(api: Api) -> None:
+    """With several containers one must be named, and it must be there."""
+    unnamed = await api("GET", f"{PODS}/web/log")
+    assert unnamed.message == "a container name must be specified for pod web, choose one of: [web, side]"
+    unknown = await api("GET", f"{PODS}/web/log", container="other")
+    assert unknown.message == "container other is not valid for pod web"
+
+
+@pytest.mark.usefixtures("kubelet")
+@pytest.mark.parametrize("subresource", ["exec", "attach", "portforward"])
+@pytest.mark.parametrize("protocol", ["v5.channel.k8s.io", "v4.channel.k8s.io", PORT_FORWARD])
+async def test_streams_are_bridged(api: Api, subresource: str, protocol: str) -> None:
+    """Messages of both sorts go both ways unchanged, the protocol is the client's, the end is the kubelet's."""
+    query = "container=web&command=cat&command=-n&stdin=true"
+    url = f"{api.url}{PODS}/web/{subresource}?{query}"
+    async with api.session.ws_connect(url, protocols=("bogus", protocol)) as socket:
+        assert socket.protocol == protocol
+        kubelet_path = "/portForward/default/web" if subresource == "portforward" else f"/{subresource}/default/web/web"
+        assert await socket.receive_str() == f"{protocol} {kubelet_path}?{query}"
+        big = bytes(range(256)) * 4096
+        for data in (b"\x00hello", b"\xff\x00", big):
+            await socket.send_bytes(data)
+            assert await socket.receive_bytes() == data
+        await socket.send_str("end")
+        closed = await socket.receive()
+        assert (closed.type, closed.data) == (WSMsgType.CLOSE, 1000)
+
+
+@pytest.mark.usefixtures("kubelet")
+async def test_a_stream_needs_an_upgrade(api: Api) -> None:
+    """A plain request on a stream is a Status that says so, and so are protocols that nobody speaks."""
+    answer = await api("POST", f"{PODS}/web/exec", container="web")
+    assert (answer.status, answer.message) == (400, "Upgrade request required")
+    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+        await api.session.ws_connect(f"{api.url}{PODS}/web/exec?container=web", protocols=("bogus",))
+    assert caught.value.status == 400
+
+
+@pytest.mark.usefixtures("kubelet")
+async def test_a_node_answers_through_the_server(api: Api) -> None:
+    """nodes/proxy passes a GET on."""
+    answer = await api("GET", "/api/v1/nodes/node-1/proxy/tables")
+    assert answer.obj == {"rules": []}
+
+
+async def test_where_nobody_answers(api: Api) -> None:
+    """Without node, kubelet address or kubelet there is a Status and no hanging."""
+    await api.make(PODS, pod())
+    unbound = await api("GET", f"{PODS}/web/log")
+    assert (unbound.status, unbound.message) == (400, "pod web does not have a host assigned")
+    await api.make("/api/v1/nodes", {"metadata": {"name": "node-1"}})
+    body: Any = pod("lost")
+    body["spec"]["nodeName"] = "node-1"
+    await api.make(PODS, body)
+    silent = await api("GET", f"{PODS}/lost/log")
+    assert (silent.status, silent.reason) == (500, "InternalError")
+    missing = await api("GET", f"{PODS}/nobody/log")
+    assert missing.status == 404
