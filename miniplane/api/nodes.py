@@ -307,10 +307,12 @@ class Field:
 class ObjectNode(Node):
     """An object with known fields."""
 
-    __slots__ = ("description", "fields", "map_type", "name")
+    __slots__ = ("definition", "description", "fields", "map_type", "name")
 
-    def __init__(self, name: str, go_type: str) -> None:
-        super().__init__(go_type)
+    def __init__(self, definition: str) -> None:
+        package, name = definition.split(".")[-2:]
+        super().__init__(f"{package}.{name}")
+        self.definition = definition
         self.name = name
         self.fields: dict[str, Field] = {}
         self.description = ""

@@ -251,7 +251,7 @@ def _merge_ordered(target: Object, patch: Object, key: str, schema: SchemaView) 
     if not isinstance(order, list) or not isinstance(new, list | None) or not isinstance(old, list | None):
         raise bad_request("invalid patch format of $setElementOrder list")
     identify = _Identity(place.merge_key)
-    if new is not None:
+    if new and order:
         wanted = iter(identify.all(order))
         if not all(name in wanted for name in identify.all(item for item in new if not _is_directed(item))):
             raise bad_request("The order in patch list doesn't match $setElementOrder list")
@@ -341,10 +341,10 @@ def _ordered(merged: Sequence[Any], order: Sequence[Any], server: Sequence[Any],
     """
     rank = {name: index for index, name in reversed(list(enumerate(identify.all(order))))}
     position = {name: index for index, name in reversed(list(enumerate(identify.all(server))))}
-    last = len(position)
     named = sorted((item for item in merged if identify(item) in rank), key=lambda item: rank[identify(item)])
     others = sorted(
-        (item for item in merged if identify(item) not in rank), key=lambda item: position.get(identify(item), last)
+        (item for item in merged if identify(item) not in rank),
+        key=lambda item: position.get(identify(item), len(position)),
     )
     result: list[Any] = []
     while named and others:

@@ -59,8 +59,7 @@ class Compiler:
             node = self._compile(schema)
             self._nodes[name] = node
             return node
-        package, short = name.split(".")[-2:]
-        result = ObjectNode(short, f"{package}.{short}")
+        result = ObjectNode(name)
         self._nodes[name] = result  # before its fields, which may lead back to it
         result.description = schema.get("description", "")
         result.map_type = schema.get("x-kubernetes-map-type", "")

@@ -113,7 +113,7 @@ def _plain(value: Any) -> Any:
     """Without the empty structs that Go's JSON writes of what is no pointer."""
     if isinstance(value, dict):
         children = {key: _plain(child) for key, child in value.items()}
-        noise = ("status", "strategy", "resources", "loadBalancer")
+        noise = ("spec", "status", "strategy", "resources", "loadBalancer")
         return {key: child for key, child in children.items() if not (key in noise and child == {})}
     return [_plain(item) for item in value] if isinstance(value, list) else value
 
