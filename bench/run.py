@@ -8,10 +8,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from bench.figures import fanout, store
+from bench.figures import fanout, http, store
 from bench.figures.base import Figure, Group
 
-GROUPS: tuple[Group, ...] = (store.GROUP, fanout.GROUP)
+GROUPS: tuple[Group, ...] = (store.GROUP, fanout.GROUP, http.GROUP)
 
 HEADER = ("figure", "measured", "limit", "ratio", "needs", "", "against")
 

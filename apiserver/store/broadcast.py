@@ -2,8 +2,9 @@
 
 Prior art: a log with consumers that each hold a position, instead of a queue per watcher. Publishing appends to the
 window of a resource and wakes the watches that wait; a busy watch costs nothing until it comes back, and then gets all
-it has missed as one batch. So the work of a fan-out shrinks by itself when the loop is busy, memory does not grow with
-the number of watches, and a watch is slow exactly when the window has moved past its position.
+it has missed as one batch. A fan-out that woke a crowd is followed by a rest, so that a stream of events becomes a few
+batches and not a thousand wake-ups for each. Memory does not grow with the number of watches, and a watch is slow
+exactly when the window has moved past its position.
 
 Everything here belongs to the event loop's thread.
 """
@@ -18,6 +19,9 @@ from typing import Self
 from .base import Compacted, Entry, Event, EventType, ResourceKey, SlowConsumer
 from .limits import Limits
 
+_SHORT_S = 0.002
+"""Rests that are not worth a timer."""
+
 
 class Window:
     """The recent events of one resource. Positions count events from the beginning and are never reused."""
@@ -30,8 +34,11 @@ class Window:
         self.events: list[Event] = []
         self.waiting: dict[str, set[Watch]] = {}
         """The watches that wait for an event, by namespace, "" for those of all namespaces."""
+        self.due: dict[str, int] = {}
+        """Namespaces with events that watches have not been woken for, and the position of the first of these."""
         self._limits = limits
         self._bytes = 0
+        self._rest: asyncio.TimerHandle | None = None
 
     @property
     def end(self) -> int:
@@ -49,14 +56,38 @@ class Window:
         self._trim()
         if self.waiting:
             for namespace in {"", *(event.entry.key.namespace for event in events)}:
-                for watch in self.waiting.pop(namespace, ()):
-                    watch.wake(position)
+                self.due.setdefault(namespace, position)
+            if self._rest is None:
+                self._wake()
 
     def position(self, revision: int) -> int:
         """The position of the first event after `revision`. Raises Compacted."""
         if revision < self.floor:
             raise Compacted(revision, self.floor)
         return self.start + bisect_right(self.events, revision, key=_revision)
+
+    def close(self) -> None:
+        """Plan nothing more."""
+        if self._rest is not None:
+            self._rest.cancel()
+
+    def _wake(self) -> None:
+        """Wake who waits for what is due, then rest if they were many."""
+        due, self.due = self.due, {}
+        woken = 0
+        for namespace, position in due.items():
+            watches = self.waiting.pop(namespace, set())
+            woken += len(watches)
+            for watch in watches:
+                watch.wake(position)
+        rest = woken * self._limits.wake_s
+        if rest > _SHORT_S:
+            self._rest = asyncio.get_running_loop().call_later(min(rest, self._limits.rest_s), self._rested)
+
+    def _rested(self) -> None:
+        self._rest = None
+        if self.due:
+            self._wake()
 
     def _trim(self) -> None:
         # A quarter above the limit is let stand, so that the list is moved once in that many events.
@@ -99,11 +130,12 @@ class Watch:
     @property
     def revision(self) -> int:
         """See `Subscription`."""
-        window = self._window
-        waits = self._waiter is not None and not self._waiter.done()
-        if waits or self._position >= window.end:
+        window, position = self._window, self._position
+        if self._waiter is not None and not self._waiter.done():
+            position = max(position, window.due.get(self._namespace, window.end))
+        if position >= window.end:
             return self._hub.revision
-        return window.events[max(self._position - window.start, 0)].entry.revision - 1
+        return window.events[max(position - window.start, 0)].entry.revision - 1
 
     def close(self) -> None:
         """See `Subscription`."""
@@ -111,8 +143,8 @@ class Watch:
         self._release()
 
     def wake(self, position: int) -> None:
-        """Called by the window: an event for this watch stands at `position` or after."""
-        self._position = position
+        """Called by the window: an event for this watch stands at `position` or after, unless it has read on since."""
+        self._position = max(self._position, position)
         self._release()
 
     def _release(self) -> None:
@@ -142,10 +174,10 @@ class Watch:
             await self._waiter
         finally:
             self._waiter = None
-            # Still listed: cancelled or closed before an event came, so all events until now were not for this watch.
+            # Still listed: cancelled or closed before it was woken, so what is here and not due was not for this watch.
             if self in (waiting := self._window.waiting.get(self._namespace, set())):
                 waiting.discard(self)
-                self._position = self._window.end
+                self._position = max(self._position, self._window.due.get(self._namespace, self._window.end))
                 if not waiting:
                     del self._window.waiting[self._namespace]
 
@@ -199,6 +231,8 @@ class Broadcast:
         """End all watches."""
         for watch in list(self._watches):
             watch.close()
+        for window in self._windows.values():
+            window.close()
 
     def _window(self, resource: str) -> Window:
         window = self._windows.get(resource)
