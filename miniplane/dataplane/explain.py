@@ -1,26 +1,23 @@
-"""The explainer: a packet's way through the whole cluster, every hop with the object and field that decided it."""
+"""The explainer: a packet's way through the whole cluster, every hop with the object and field that decided it.
+
+Reads nothing but the machine's steps and their origins; so what it tells is what the rules do. What the rules do not
+mention (a pod that no policy selects, the pod's own node) it says in words.
+"""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Self
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from miniplane.api.kind import Object
-from miniplane.config import Network
-from miniplane.dataplane.packet import Protocol
+from miniplane.dataplane.cluster import Cluster, Path
+from miniplane.dataplane.legs import LegReader, TraceHop
+from miniplane.dataplane.packet import Address, Entry, Packet, Protocol, Source, Verdict
+from miniplane.dataplane.parties import Parties, Party
+from miniplane.dataplane.routes import HopKind
+from miniplane.dataplane.ruleset import Dnat
 
+__all__ = ["Backend", "Cluster", "Destination", "Trace", "TraceHop", "trace"]
 
-@dataclass(frozen=True, slots=True)
-class TraceHop:
-    """One line of a trace. `object` is `Kind namespace/name`, `field` a path in it; both empty for the rules' own."""
-
-    stage: str
-    """source, service, backend, policy, nat, route, destination."""
-    node: str
-    object: str
-    field: str
-    verdict: str
-    text: str
-    packet: str
+_SOURCE_PORT = 40000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +33,7 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where the packet ends; `pod` is empty if no pod has the address."""
+    """Where the packet ends; `pod` (`namespace/name`) is empty if no pod has the address."""
 
     pod: str
     ip: str
@@ -58,20 +55,30 @@ class Trace:
 
     def to_json(self) -> dict[str, Any]:
         """`{"verdict", "destination": {"pod", "ip", "port"}, "backends": […], "hops": […]}`, as programs rely on it."""
-        raise NotImplementedError
+        return asdict(self) | {
+            "backends": [asdict(backend) for backend in self.backends],
+            "hops": [asdict(hop) for hop in self.hops],
+        }
 
     def lines(self) -> list[str]:
-        """For people: one line a hop, the verdict last."""
-        raise NotImplementedError
+        """For people: one line a hop, the backends, the verdict last."""
+        where = [f"{hop.object} {hop.field}".strip() or "-" for hop in self.hops]
+        widths = [max((len(text) for text in texts), default=0) for texts in (self._column("node"), where)]
+        lines = [
+            f"{hop.stage:<11} {hop.node or '-':<{widths[0]}}  {place:<{widths[1]}}  {hop.text}"
+            for hop, place in zip(self.hops, where, strict=True)
+        ]
+        if len(self.backends) > 1:
+            lines += [
+                f"  backend   {backend.ip}:{backend.port}  {backend.probability:.0%}  {backend.verdict}  {backend.pod}"
+                for backend in self.backends
+            ]
+        end = self.destination
+        address = f" {end.ip}:{end.port}" if end.ip else ""
+        return [*lines, f"{self.verdict}:{address}{f' (Pod {end.pod})' if end.pod else ''}"]
 
-
-class Cluster:
-    """A whole cluster's network, compiled node by node as needed."""
-
-    @classmethod
-    def from_objects(cls, objects: Iterable[Object], network: Network) -> Self:
-        """From API objects of any kinds (others are ignored), live or from manifests with status."""
-        raise NotImplementedError
+    def _column(self, name: str) -> list[str]:
+        return [getattr(hop, name) or "-" for hop in self.hops]
 
 
 def trace(cluster: Cluster, src: str, dst: str, port: int, protocol: Protocol = Protocol.TCP) -> Trace:
@@ -80,4 +87,83 @@ def trace(cluster: Cluster, src: str, dst: str, port: int, protocol: Protocol = 
     `src`: `pod/[namespace/]name`, `node/name`, `external` or an address. `dst`: the same, or `svc/[namespace/]name`.
     Without a namespace it is `default`. Raises ValueError for a name that is not there.
     """
-    raise NotImplementedError
+    parties = Parties(cluster)
+    source, target = parties.find(src), parties.find(dst, port)
+    missing = next((party for party in (source, target) if party.address is None), None)
+    if missing is not None:
+        return _unresolved(missing, source, port)
+    assert source.address is not None
+    assert target.address is not None
+    packet = _packet(source.address, target.address, protocol, target.port or port)
+    node = source.node or parties.entrance(target.address)
+    if not node:
+        raise ValueError("the cluster has no nodes")
+    paths = cluster.paths(packet, node, *_entry(source))
+    endings = [_verdict(path) for path in paths]
+    shown = next((index for index, word in enumerate(endings) if word != "delivered"), 0)
+    path = paths[shown]
+    hops = [_opening(source, node, packet, target), *_read(cluster, parties, source, packet, path)]
+    return Trace(endings[shown], _destination(parties, path), _backends(parties, paths, endings), tuple(hops))
+
+
+def _packet(src: Address, dst: Address, protocol: Protocol, port: int) -> Packet:
+    ports = (_SOURCE_PORT, port) if protocol.has_ports else (0, 0)
+    return Packet(src, dst, protocol, *ports)
+
+
+def _entry(source: Party) -> tuple[Entry, Source]:
+    if source.is_host:
+        return Entry.OUTPUT, Source.NODE
+    return Entry.FORWARD, Source.POD if source.node else Source.EXTERNAL
+
+
+def _unresolved(missing: Party, source: Party, port: int) -> Trace:
+    stage = "source" if missing is source else "destination"
+    hop = TraceHop(stage, missing.node, missing.label, "", "unresolved", missing.problem, "")
+    return Trace("unresolved", Destination("", "", port), (), (hop,))
+
+
+def _opening(source: Party, node: str, packet: Packet, target: Party) -> TraceHop:
+    label = source.label if source.label.startswith(("Pod", "Node")) else ""
+    how = "" if source.node else f", coming in at {node}"
+    text = f"{source.label} ({packet.src}) opens a connection to {target.label}{how}"
+    return TraceHop("source", node, label, "status.podIP" if label.startswith("Pod") else "", "", text, str(packet))
+
+
+def _read(cluster: Cluster, parties: Parties, source: Party, packet: Packet, path: Path) -> Iterable[TraceHop]:
+    entry, _ = _entry(source)
+    for leg in path.legs:
+        reader = LegReader(cluster, parties, leg, packet, entry)
+        yield from reader.hops()
+        packet, entry = leg.outcome.packet, Entry.FORWARD
+
+
+def _verdict(path: Path) -> str:
+    if path.verdict is Verdict.DROP:
+        return "dropped"
+    if path.verdict is Verdict.REJECT or path.hop.kind in (HopKind.NONE, HopKind.PEER):
+        return "rejected"
+    return "delivered"
+
+
+def _destination(parties: Parties, path: Path) -> Destination:
+    return Destination(_pod_name(parties, path.packet.dst), str(path.packet.dst), path.packet.dport)
+
+
+def _pod_name(parties: Parties, address: Address) -> str:
+    kind, _, name = parties.label(address).partition(" ")
+    return name if kind == "Pod" else ""
+
+
+def _backends(parties: Parties, paths: list[Path], endings: list[str]) -> tuple[Backend, ...]:
+    """What the packet was translated to, where it was, likeliest first."""
+    found = []
+    for path, ending in zip(paths, endings, strict=True):
+        if any(isinstance(part, Dnat) for leg in path.legs for step in leg.outcome.steps for part in _parts(step.rule)):
+            dst, port = path.packet.dst, path.packet.dport
+            found.append(Backend(_pod_name(parties, dst), str(dst), port, round(path.weight, 6), ending))
+    return tuple(sorted(found, key=lambda backend: (-backend.probability, backend.ip, backend.port)))
+
+
+def _parts(rule: Any) -> tuple[Any, ...]:
+    return rule.statements if rule is not None else ()

@@ -18,7 +18,14 @@ OUTSIDE = ("203.0.113.7", "198.51.100.20", "172.30.0.1")
 BALANCERS = ("172.30.0.200", "172.30.0.201")
 EXTERNALS = ("192.0.2.50",)
 LABELS = {"app": ("web", "api"), "tier": ("front", "back")}
-BLOCKS = ("0.0.0.0/0", "10.244.0.0/16", "10.244.1.0/24", "203.0.113.0/24", "172.30.0.0/24", "172.30.0.11/32")
+BLOCKS: tuple[Object, ...] = (
+    {"cidr": "0.0.0.0/0"},
+    {"cidr": "0.0.0.0/0", "except": ["10.244.2.0/24", "203.0.113.0/28"]},
+    {"cidr": "10.244.0.0/16", "except": ["10.244.1.0/25"]},
+    {"cidr": "203.0.113.0/24", "except": ["203.0.113.4/30", "203.0.113.6/31"]},
+    {"cidr": "10.244.1.0/24"},
+    {"cidr": "172.30.0.11/32"},
+)
 
 labels = st.fixed_dictionaries({}, optional={key: st.sampled_from(values) for key, values in LABELS.items()})
 ports = st.sampled_from(PORTS)
@@ -73,9 +80,7 @@ def peers(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Object:
     """One item of `from` or `to`."""
     form = draw(st.integers(0, 3))
     if form == 0:
-        cidr = draw(st.sampled_from(BLOCKS))
-        excepts = {"0.0.0.0/0": ["10.244.2.0/24", "203.0.113.0/28"], "10.244.0.0/16": ["10.244.1.0/25"]}.get(cidr, [])
-        return {"ipBlock": {"cidr": cidr, **({"except": excepts} if draw(st.booleans()) and excepts else {})}}
+        return {"ipBlock": draw(st.sampled_from(BLOCKS))}
     if form == 1:
         return {"podSelector": draw(selectors())}
     if form == 2:
@@ -205,6 +210,7 @@ def slices(draw: Callable[[st.SearchStrategy[Any]], Any], service: Object, numbe
                     {"ready": True, "serving": True, "terminating": False},
                     {"ready": False, "serving": False, "terminating": False},
                     {"ready": False, "serving": True, "terminating": True},
+                    {"ready": False, "serving": True, "terminating": False},
                     {"ready": False, "serving": False, "terminating": True},
                 )
             ),
@@ -238,14 +244,14 @@ def slices(draw: Callable[[st.SearchStrategy[Any]], Any], service: Object, numbe
 
 
 @st.composite
-def worlds(draw: Callable[[st.SearchStrategy[Any]], Any], most_policies: int = 3) -> World:
+def worlds(draw: Callable[[st.SearchStrategy[Any]], Any], most_services: int = 3, least_policies: int = 0) -> World:
     """A whole cluster."""
     count = draw(st.integers(1, 3))
     nodes = _nodes(count)
     made = [draw(pods(number, count)) for number in range(draw(st.integers(1, 5)))]
-    offered = [draw(services(number)) for number in range(draw(st.integers(0, 3)))]
+    offered = [draw(services(number)) for number in range(draw(st.integers(0, most_services)))]
     parts = [draw(slices(service, number, count)) for service in offered for number in range(draw(st.integers(0, 2)))]
-    rules = [draw(policies(number)) for number in range(draw(st.integers(0, most_policies)))]
+    rules = [draw(policies(number)) for number in range(draw(st.integers(least_policies, 3)))]
     spaces = [
         _object("Namespace", "", "alpha", metadata={"labels": {"team": draw(st.sampled_from(("red", "blue")))}}),
         _object("Namespace", "", "beta"),
@@ -287,6 +293,18 @@ def questions(world: World) -> st.SearchStrategy[Question]:
         lambda source, target: Question(source[0], target[0], target[1], target[2], source[1], source[2]),
         st.sampled_from(sources),
         st.one_of(anything, st.sampled_from(doors)) if doors else anything,
+    )
+
+
+def talks(world: World) -> st.SearchStrategy[Question]:
+    """A packet from a pod or outside to a pod, at ports where rules begin and end."""
+    sources = [*world.pods.items(), *((address, node) for address in OUTSIDE for node in world.nodes)]
+    return st.builds(
+        lambda source, dst, protocol, port: Question(source[0], dst, protocol, port, source[1], is_from_node=False),
+        st.sampled_from(sources),
+        st.sampled_from([*world.pods, OUTSIDE[0]]),
+        protocols,
+        st.sampled_from((*PORTS, 1, 444, 8081)),
     )
 
 

@@ -1,0 +1,243 @@
+"""One node's part of a trace: the machine's steps put into words, each with the object and field behind it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from operator import itemgetter
+
+from miniplane.api import meta
+from miniplane.api.kind import Object
+from miniplane.dataplane.cluster import Cluster, Leg
+from miniplane.dataplane.evaluate import Step
+from miniplane.dataplane.packet import Entry, Packet, Verdict
+from miniplane.dataplane.parties import Parties
+from miniplane.dataplane.routes import HopKind
+from miniplane.dataplane.ruleset import Dnat, In, Masquerade, Origin, Plain, VerdictOf
+
+
+@dataclass(frozen=True, slots=True)
+class TraceHop:
+    """One line of a trace. `object` is `Kind namespace/name`, `field` a path in it; both empty for the rules' own."""
+
+    stage: str
+    """source, service, backend, policy, nat, route or destination."""
+    node: str
+    object: str
+    field: str
+    verdict: str
+    """What this hop says: accept, drop, reject, `no match` (a policy that does not allow it), or nothing."""
+    text: str
+    packet: str
+    """The packet as it is at this point."""
+
+
+_RANKS = {"service": 0, "backend": 1, "egress": 2, "ingress": 3, "nat": 4, "route": 5, "destination": 5}
+
+
+class LegReader:
+    """Reads one leg. The packet is as it came to the node; `entry` says how."""
+
+    def __init__(self, cluster: Cluster, parties: Parties, leg: Leg, packet: Packet, entry: Entry) -> None:
+        self._cluster = cluster
+        self._parties = parties
+        self._leg = leg
+        self._packet = packet
+        self._entry = entry
+        self._source = packet.src
+        self._hops: list[tuple[int, TraceHop]] = []
+        """With a rank, since what the rules do not mention is found out last."""
+        self._isolating: dict[str, tuple[Origin, ...]] = {}
+
+    def hops(self) -> list[TraceHop]:
+        """The leg's lines, in order."""
+        for step in self._leg.outcome.steps:
+            if step.rule is not None:
+                self._step(step)
+        outcome = self._leg.outcome
+        if outcome.verdict is Verdict.ACCEPT:
+            self._free_directions()
+            self._packet = outcome.packet
+            self._end()
+        return [hop for _, hop in sorted(self._hops, key=itemgetter(0))]
+
+    def _step(self, step: Step) -> None:
+        assert step.rule is not None
+        for statement in step.rule.statements:
+            if isinstance(statement, Dnat):
+                self._backend(step)
+            elif isinstance(statement, VerdictOf):
+                self._service(step)
+            elif isinstance(statement, Masquerade):
+                self._masquerade(step)
+            elif statement is Plain.REJECT or (statement is Plain.DROP and step.chain in ("firewall", "unserved")):
+                self._refused(step)
+        if step.chain in ("ingress", "egress"):
+            self._policy(step)
+        names = [match.set for match in step.rule.matches if isinstance(match, In)]
+        for direction in ("ingress", "egress"):
+            if f"isolated-{direction}" in names and step.element is not None:
+                self._isolating[direction] = step.element.origins
+
+    def _add(self, stage: str, origin: Origin | None, verdict: str, text: str) -> None:
+        """`stage` may be `egress` or `ingress`, which are both the stage `policy`, in this order."""
+        rank = _RANKS[stage]
+        stage = "policy" if stage in ("egress", "ingress") else stage
+        name, path = (origin.object, origin.field) if origin is not None and origin.kind else ("", "")
+        self._hops.append((rank, TraceHop(stage, self._leg.node, name, path, verdict, text, str(self._packet))))
+
+    def _service(self, step: Step) -> None:
+        assert step.element is not None
+        origin = step.element.origins[0]
+        frontend = f"{self._packet.dst}:{self._packet.dport}"
+        if step.element.data is Plain.DROP:
+            text = f"{frontend} serves only endpoints on {self._leg.node}, and all are on other nodes"
+            self._add("service", origin, "drop", text)
+            return
+        count = step.text.removeprefix("goto ").split("-")
+        number = next(part for part in count if part.isdigit())
+        kept = ", the same for a client again (sessionAffinity)" if count[0] == "sticky" else ""
+        local = f" on {self._leg.node}" if "local" in count else ""
+        plural = "backend" if number == "1" else f"{number} backends"
+        choice = f"the only {plural}" if number == "1" else f"one of {plural}"
+        self._add("service", origin, "accept", f"{frontend} leads to {choice}{local}{kept}")
+
+    def _backend(self, step: Step) -> None:
+        assert step.element is not None
+        assert isinstance(step.element.data, tuple)
+        number, port = step.element.data
+        cls = type(self._packet.dst)
+        address = cls(number)
+        self._packet = replace(self._packet, dst=address, dport=port)
+        whose = self._parties.label(address) or "no pod or node that is known"
+        self._add("backend", step.element.origins[0], "accept", f"translated to {address}:{port}, {whose}")
+
+    def _masquerade(self, step: Step) -> None:
+        assert step.rule is not None
+        own = step.text.rpartition(" ")[2]
+        self._packet = replace(self._packet, src=ip_address(own))
+        self._add("nat", None, "accept", f"the source becomes {own}: {step.rule.origin.field}")
+
+    def _refused(self, step: Step) -> None:
+        """Reached no backend: source ranges, no endpoints, no such port, no such Service."""
+        assert step.rule is not None
+        verdict = "reject" if Plain.REJECT in step.rule.statements else "drop"
+        origin = step.element.origins[0] if step.element is not None else None
+        text = step.rule.origin.field
+        if origin is not None and origin.field.startswith("spec.clusterIPs"):
+            service = self._cluster.objects["Service"].get(meta.Key(origin.namespace, origin.name))
+            text = f"{text} as {self._packet.protocol.name} {self._packet.dport}; it has {_ports_of(service)}"
+            origin = origin._replace(field="spec.ports")
+        self._add("service", origin, verdict, text)
+
+    def _policy(self, step: Step) -> None:
+        """The verdict of a direction, said of every policy that isolates the pod."""
+        assert step.rule is not None
+        direction = step.chain
+        last = step.rule.statements[-1]
+        if last is Plain.RETURN:
+            if step.element is not None and step.element.origins[0].kind == "Pod":
+                self._add(direction, step.element.origins[0], "accept", step.rule.origin.field)
+                return
+            allowing = step.element.origins if step.element is not None else ()
+            self._say(direction, {(item.namespace, item.name): item for item in allowing})
+        elif last is Plain.DROP:
+            self._say(direction, {})
+            self._add(direction, None, "drop", self._wanted(direction))
+
+    def _say(self, direction: str, allowing: dict[tuple[str, str], Origin]) -> None:
+        subject = self._pod_label(direction)
+        for policy in self._isolating.get(direction, ()):
+            found = allowing.get((policy.namespace, policy.name))
+            if found is not None:
+                self._add(direction, found, "accept", f"allows {self._wish(direction)}")
+            else:
+                field = policy._replace(field=f"spec.{direction}")
+                self._add(
+                    direction, field, "no match", f"isolates {subject} and has no rule for {self._wish(direction)}"
+                )
+
+    def _wish(self, direction: str) -> str:
+        packet = self._packet
+        other = packet.src if direction == "ingress" else packet.dst
+        label = self._parties.label(other)
+        labels = meta.labels(self._parties.pod_at(other) or {})
+        shown = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+        port = f" {packet.dport}" if packet.protocol.has_ports else ""
+        word = "from" if direction == "ingress" else "to"
+        who = f"{label} ({shown or 'no labels'})" if label.startswith("Pod") else f"{label} {other}".strip()
+        return f"{packet.protocol.name}{port} {word} {who}"
+
+    def _wanted(self, direction: str) -> str:
+        isolating = self._isolating.get(direction, ())
+        names = " or ".join(f"{policy.namespace}/{policy.name}" for policy in isolating)
+        return (
+            f"no policy allows it: {names or 'a policy'} would need a rule in spec.{direction}: {self._wish(direction)}"
+        )
+
+    def _pod_label(self, direction: str) -> str:
+        return self._parties.label(self._packet.dst if direction == "ingress" else self._packet.src)
+
+    def _free_directions(self) -> None:
+        """Where no policy had a say, say why not."""
+        packet, node = self._packet, self._leg.node
+        source, target = self._parties.pod_at(self._source), self._parties.pod_at(packet.dst)
+        if self._entry is Entry.OUTPUT:
+            if target is not None and _node_of(target) == node:
+                self._add("ingress", None, "accept", "from the pod's own node: always let in")
+            return
+        if self._leg.outcome.hop.kind is HopKind.NODE and source is not None and _node_of(source) == node:
+            self._add("egress", None, "accept", "to the pod's own node: always let out")
+            return
+        for direction, pod in (("egress", source), ("ingress", target)):
+            if pod is None or _node_of(pod) != node or direction in self._isolating:
+                continue
+            text = f"no policy selects Pod {meta.key_of(pod)} for {direction}, so all of it is allowed"
+            self._add(direction, None, "accept", text)
+
+    def _end(self) -> None:
+        hop, packet = self._leg.outcome.hop, self._packet
+        match hop.kind:
+            case HopKind.PEER:
+                origin = Origin("Node", "", hop.name, "status.addresses")
+                if packet.dst not in self._node_addresses(hop.name):
+                    origin = origin._replace(field="spec.podCIDR")
+                self._add("route", origin, "accept", f"{packet.dst} is reached through {hop.name}")
+            case HopKind.POD:
+                self._destination()
+            case HopKind.NODE:
+                origin = Origin("Node", "", hop.name, "status.addresses")
+                self._add("destination", origin, "accept", f"{packet.dst} is {hop.name} itself")
+            case HopKind.EXTERNAL:
+                self._add("destination", None, "accept", f"{packet.dst} is outside: it leaves the cluster here")
+            case HopKind.NONE:
+                self._add("destination", None, "reject", f"no route: nobody has the address {packet.dst}")
+
+    def _node_addresses(self, name: str) -> Iterable[object]:
+        nodes = self._cluster.snapshot(self._leg.node).nodes
+        return next((node.addresses for node in nodes if node.name == name), ())
+
+    def _destination(self) -> None:
+        pod = self._parties.pod_at(self._packet.dst)
+        if pod is None:
+            self._add("destination", None, "accept", f"delivered to {self._packet.dst}")
+            return
+        key, declared = meta.key_of(pod), _declared(pod)
+        where = f":{self._packet.dport}" if self._packet.protocol.has_ports else ""
+        text = f"delivered to Pod {key} at {self._packet.dst}{where}"
+        if declared and self._packet.protocol.has_ports and self._packet.dport not in declared:
+            text += f"; note that it declares no such port, only {', '.join(map(str, sorted(declared)))}"
+        self._add("destination", Origin("Pod", key.namespace, key.name, "status.podIP"), "accept", text)
+
+
+def _node_of(pod: Object) -> str:
+    return str((pod.get("spec") or {}).get("nodeName") or "")
+
+
+def _declared(pod: Object) -> set[int]:
+    containers = (pod.get("spec") or {}).get("containers") or ()
+    return {port.get("containerPort") or 0 for item in containers for port in item.get("ports") or ()}
+
+
+def _ports_of(service: Object | None) -> str:
+    ports = ((service or {}).get("spec") or {}).get("ports") or ()
+    return ", ".join(f"{port.get('protocol', 'TCP')} {port.get('port')}" for port in ports) or "no ports"
