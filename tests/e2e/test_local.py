@@ -1,0 +1,121 @@
+"""A cluster of processes, as a user starts it: up, used, restarted, down; and the whole demo."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(180),
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="processes of a local cluster are forked"),
+]
+
+
+class Miniplane:
+    """The command line with a data directory of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if name != "KUBECONFIG"},
+            "MINIPLANE_DATA_DIR": str(folder),
+            "HOME": str(folder.parent),
+        }
+
+    def __call__(self, *words: str, code: int = 0) -> str:
+        """Run a command and give its output; its exit code must be as expected."""
+        command = [sys.executable, "-P", "-m", "miniplane", *words]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=150, check=False)
+        assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}{self.logs()}"
+        return done.stdout
+
+    def logs(self) -> str:
+        """The ends of the programs' logs, for a failure's message."""
+        files = sorted((self.folder / "logs").glob("*.log"))
+        return "".join(f"\n== {file.name}\n" + "\n".join(file.read_text().splitlines()[-8:]) for file in files)
+
+
+@pytest.fixture
+def miniplane(tmp_path: Path) -> Iterator[Miniplane]:
+    """A command line whose cluster is stopped at the end, whatever happens."""
+    made = Miniplane(tmp_path / "state")
+    yield made
+    made("down")
+
+
+def test_the_demo(miniplane: Miniplane) -> None:
+    """Every claim of the seed's story holds on three nodes."""
+    shown = miniplane("up", "--nodes", "3", "--demo", "--exit")
+    assert "claims checked by doing them" in shown
+    assert "✗" not in shown
+    assert "no cluster is up" in miniplane("status", code=1)
+
+
+def test_state_survives_a_restart(miniplane: Miniplane) -> None:
+    """What was created is there after down and up, and pods run again with the addresses that they had."""
+    miniplane("up", "--nodes", "1", "--detach")
+    manifest = miniplane.folder.parent / "pod.yaml"
+    manifest.write_text(
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: web, image: nginx}]}\n"
+    )
+    assert "pod/web created" in miniplane("apply", "-f", str(manifest))
+    before = _wait_running(miniplane)
+    miniplane("down")
+    miniplane("up", "--detach")
+    assert _wait_running(miniplane) == before
+    assert "pod/web unchanged" in miniplane("apply", "-f", str(manifest))
+
+
+def _wait_running(miniplane: Miniplane) -> str:
+    """The pod's address once it is Running and ready, by following it."""
+    command = [sys.executable, "-P", "-m", "miniplane", "get", "pods", "-o", "wide", "-w"]
+    with subprocess.Popen(command, env=miniplane.environment, stdout=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        try:
+            for line in watching.stdout:
+                words = line.split()
+                if words[:3] == ["web", "1/1", "Running"]:
+                    return words[-4]
+        finally:
+            watching.send_signal(signal.SIGTERM)
+    pytest.fail("the pod did not run" + miniplane.logs())
+
+
+def test_a_second_start_is_refused(miniplane: Miniplane) -> None:
+    """One data directory has one cluster; `down` is idempotent and `reset` forgets."""
+    miniplane("up", "--nodes", "1", "--detach")
+    miniplane("up", "--nodes", "1", "--detach", code=1)
+    assert "node-1" in miniplane("status")
+    assert "stopped" in miniplane("down")
+    assert "no cluster is up" in miniplane("down")
+    miniplane("reset")
+    assert not miniplane.folder.exists()
+
+
+def test_a_program_that_dies_comes_back(miniplane: Miniplane) -> None:
+    """The supervisor starts a killed API server again, and nothing acknowledged is lost."""
+    miniplane("up", "--nodes", "1", "--detach")
+    shown = miniplane("status")
+    pid = int(shown.split("apiserver ")[1].split(",")[0])
+    manifest = miniplane.folder.parent / "config.yaml"
+    manifest.write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: kept}\ndata: {a: b}\n")
+    miniplane("apply", "-f", str(manifest))
+    os.kill(pid, signal.SIGKILL)
+    _until(lambda: "kept" in _quiet(miniplane, "get", "configmap", "kept"))
+
+
+def _quiet(miniplane: Miniplane, *words: str) -> str:
+    command = [sys.executable, "-P", "-m", "miniplane", *words]
+    return subprocess.run(command, env=miniplane.environment, capture_output=True, text=True, check=False).stdout
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    for _ in range(60):
+        if holds():
+            return
+    pytest.fail("not so after 60 tries")
