@@ -11,7 +11,7 @@ from . import Settings, run
 try:
     from uvloop import new_event_loop
 except ModuleNotFoundError:  # not made for every system
-    from asyncio import new_event_loop
+    from asyncio import new_event_loop  # type: ignore[assignment]  # the same call, a wider loop
 
 
 def main() -> None:
