@@ -23,6 +23,8 @@ from miniplane.observe.metrics import CollectorRegistry
 from miniplane.runtime.events import EventRecorder
 from miniplane.runtime.informer import Change, Informers
 
+from .dns import image as dns
+from .ingress import image as ingress
 from .kubelet.api import ClientApi
 from .kubelet.host import Host
 from .kubelet.images.catalogue import Catalogue, Entry
@@ -62,7 +64,7 @@ async def run_node(settings: Settings, client: Client, clock: Clock, *, ready: C
             ip=settings.node_ip,
             network=path.network,
             api=ClientApi(client),
-            catalogue=Catalogue(system_images(settings, client, informers, clock)),
+            catalogue=Catalogue(system_images(settings, informers)),
             clock=clock,
             cluster=settings.network,
             event=recorder.record,
@@ -94,9 +96,12 @@ async def run_node(settings: Settings, client: Client, clock: Clock, *, ready: C
                 ready()
 
 
-def system_images(settings: Settings, client: Client, informers: Informers, clock: Clock) -> Sequence[Entry]:
+def system_images(settings: Settings, informers: Informers) -> Sequence[Entry]:
     """The images that are part of the cluster itself: what `miniplane/dns` and `miniplane/ingress` run."""
-    return ()
+    return (
+        Entry(names=dns.NAMES, server=dns.DnsImage(informers, settings.network)),
+        Entry(names=ingress.NAMES, server=ingress.IngressImage(informers)),
+    )
 
 
 def _subscribe(name: str, informers: Informers, kubelet: Kubelet, reporter: NodeReporter) -> None:

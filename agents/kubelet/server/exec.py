@@ -139,6 +139,7 @@ class _Session:
                 return
             with contextlib.suppress(ConnectionError):
                 await sending
+                await stop(reading)  # or it, and not `close`, would get the client's answer to the close
                 await self._channels.close()
         finally:
             await stop(*everything)

@@ -1,4 +1,4 @@
-"""`/portForward` over WebSockets, in the form with a pair of channels per port.
+"""`/portForward` over WebSockets: in the form with a pair of channels per port, or as a SPDY tunnel (`tunnel`).
 
 For the i-th port channel 2i carries data and 2i+1 an error text; each begins with the port as two bytes, little end
 first. Connections go to the pod's localhost, as upstream's. The client opens one WebSocket per connection.
@@ -13,8 +13,8 @@ from ...network.base import Link
 from ..streams import Stream, connect
 from ..waiting import stop
 from .channels import V4, V5, Channels
+from .tunnel import PROTOCOL, Tunnel
 
-SPDY = "SPDY/3.1+portforward.k8s.io"
 _MAX_PORTS = 100
 _READ = 65_536
 
@@ -44,7 +44,11 @@ def parse_ports(texts: list[str]) -> list[int]:
 
 
 async def forward(request: web.Request, link: Link) -> web.StreamResponse:
-    """Carry bytes between the WebSocket and the pod until either ends."""
+    """Carry bytes between the WebSocket and the pod until either ends, in the form that the client asks for."""
+    if PROTOCOL in request.headers.get("Sec-WebSocket-Protocol", ""):
+        channels = await Channels.accept(request, (PROTOCOL,))
+        await Tunnel(channels.socket, link).run()
+        return channels.socket
     try:
         numbers = parse_ports([*request.query.getall("ports", []), *request.query.getall("port", [])])
     except ValueError as error:
@@ -78,6 +82,7 @@ class _Forwarding:
             if over.done():
                 self._channels.finish()
                 await asyncio.wait({sending})
+                await stop(reading)  # as in exec
                 await self._channels.close()
         finally:
             over.cancel()
