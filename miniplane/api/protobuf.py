@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from miniplane.api.decode import DEPTH_LIMIT, parse_json
+from miniplane.api.decode import DEPTH_LIMIT, Decoded, media_type, parse_json
+from miniplane.api.decode import decode as decode_text
 from miniplane.api.kind import Object
 from miniplane.api.meta import micro_timestamp, timestamp
 from miniplane.api.nodes import (
@@ -55,6 +56,17 @@ def decode(body: bytes, schema: Schema) -> Object:
         return _decode(body, schema)
     except (_Malformed, UnicodeDecodeError, OverflowError) as error:
         raise bad_request(f"provided data does not appear to be a protobuf message: {error}") from error
+
+
+def read(body: bytes, content_type: str, schema: Schema) -> Decoded:
+    """The object in a body of any form that is understood: protobuf, and what `decode.decode` takes.
+
+    Raises:
+        ApiError: BadRequest, UnsupportedMediaType.
+    """
+    if media_type(content_type) == MEDIA_TYPE:
+        return Decoded(decode(body, schema))
+    return decode_text(body, content_type)
 
 
 def _decode(body: bytes, schema: Schema) -> Object:

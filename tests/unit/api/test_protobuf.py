@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 import pytest
 
 from miniplane.api import protobuf
@@ -105,6 +106,14 @@ def test_delete_options_of_any_group(schema: Schema) -> None:
         "propagationPolicy": "Foreground",
         "dryRun": ["All"],
     }
+
+
+def test_bodies_of_any_form(schema: Schema) -> None:
+    """The content type decides which decoder reads a body."""
+    obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
+    body = _body("v1", "ConfigMap", (1, _message((1, "a"))))
+    assert protobuf.read(body, "application/vnd.kubernetes.protobuf", schema).obj == obj
+    assert protobuf.read(orjson.dumps(obj), "", schema).obj == obj
 
 
 def test_unknown_numbers_are_ignored(schema: Schema) -> None:
