@@ -3,7 +3,7 @@
 What belongs to pods and pod templates stands in `podspec`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,19 @@ from miniplane.api.selectors import LabelSelector, validate_label_selector
 from miniplane.api.validation import FieldError, Path, invalid, required
 from miniplane.errors import ApiError
 from miniplane.kinds.addresses import parse_address, valid_address
-from miniplane.kinds.fields import elements, entries, named, number, section, shown, string_map, strings, text
+from miniplane.kinds.fields import (
+    at_least,
+    elements,
+    entries,
+    named,
+    number,
+    optional,
+    section,
+    shown,
+    string_map,
+    strings,
+    text,
+)
 
 NONE = "<none>"
 """What a table shows for nothing."""
@@ -101,6 +113,16 @@ def selector_immutable(path: Path, new: Object, old: Object) -> Iterator[FieldEr
     """An error if a workload's selector changed; `path` is the spec's."""
     if clean_selector(new, "selector") != clean_selector(old, "selector"):
         yield invalid(path / "selector", shown(new.get("selector")), "field is immutable")
+
+
+def replica_count_errors(obj: Object, parts: Sequence[str]) -> Iterator[FieldError]:
+    """Negative counts in a workload's status, and those of its `parts` that are more than `replicas`."""
+    status, path = section(obj, "status"), Path("status")
+    for key in ("replicas", *parts, "observedGeneration"):
+        yield from at_least(path / key, optional(status, key))
+    for key in parts:
+        if (part := number(status, key)) > number(status, "replicas"):
+            yield invalid(path / key, part, "cannot be greater than status.replicas")
 
 
 def count_column(name: str, part: str, key: str, description: str, *, type: str = "string") -> Column:  # noqa: A002  a column's word

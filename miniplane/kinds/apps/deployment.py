@@ -14,7 +14,13 @@ from miniplane.api.validation import FieldError, Path, forbidden, invalid, not_s
 from miniplane.kinds.fields import at_least, fill, is_set, number, open_section, optional, section, shown, text
 from miniplane.kinds.podspec.spec import template_errors
 from miniplane.kinds.podspec.template import default_template, template_warnings
-from miniplane.kinds.shared import WORKLOAD_COLUMNS, count_column, selector_immutable, selector_required
+from miniplane.kinds.shared import (
+    WORKLOAD_COLUMNS,
+    count_column,
+    replica_count_errors,
+    selector_immutable,
+    selector_required,
+)
 
 _STRATEGIES = ("Recreate", "RollingUpdate")
 _PERCENT = re.compile(r"[0-9]{1,9}%", re.ASCII)
@@ -94,6 +100,11 @@ def _amount(value: Any) -> int:
     return value if isinstance(value, int) else 0
 
 
+def validate_status(deployment: Object, _old: Object | None) -> Sequence[FieldError]:
+    """Counts are not negative, and parts are not more than the whole."""
+    return list(replica_count_errors(deployment, ("updatedReplicas", "readyReplicas", "availableReplicas")))
+
+
 def _ready(deployment: Object, _now: datetime) -> str:
     ready = number(section(deployment, "status"), "readyReplicas")
     return f"{ready}/{number(section(deployment, 'spec'), 'replicas')}"
@@ -118,5 +129,5 @@ DEPLOYMENT = Kind(
     ),
     subresources=(STATUS, SCALE),
     defaults=defaults,
-    strategy=Strategy(validate=validate, warnings=template_warnings),
+    strategy=Strategy(validate=validate, validate_status=validate_status, warnings=template_warnings),
 )

@@ -7,11 +7,17 @@ from collections.abc import Iterator, Sequence
 
 from miniplane.api.kind import SCALE, STATUS, Kind, Object, Scope, Strategy
 from miniplane.api.table import AGE, NAME
-from miniplane.api.validation import FieldError, Path, invalid
+from miniplane.api.validation import FieldError, Path
 from miniplane.kinds.fields import at_least, open_section, optional, section
 from miniplane.kinds.podspec.spec import template_errors
 from miniplane.kinds.podspec.template import default_template, template_warnings
-from miniplane.kinds.shared import WORKLOAD_COLUMNS, count_column, selector_immutable, selector_required
+from miniplane.kinds.shared import (
+    WORKLOAD_COLUMNS,
+    count_column,
+    replica_count_errors,
+    selector_immutable,
+    selector_required,
+)
 
 
 def defaults(replica_set: Object) -> None:
@@ -36,17 +42,7 @@ def _errors(spec: Object, old: Object | None) -> Iterator[FieldError]:
 
 def validate_status(replica_set: Object, _old: Object | None) -> Sequence[FieldError]:
     """Counts are not negative, and parts are not more than the whole."""
-    status, path = section(replica_set, "status"), Path("status")
-    keys = ("replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration")
-    errors = [error for key in keys for error in at_least(path / key, optional(status, key))]
-    total = optional(status, "replicas") or 0
-    parts = ("fullyLabeledReplicas", "readyReplicas", "availableReplicas")
-    errors += [
-        invalid(path / key, part, "cannot be greater than status.replicas")
-        for key in parts
-        if (part := optional(status, key) or 0) > total
-    ]
-    return errors
+    return list(replica_count_errors(replica_set, ("fullyLabeledReplicas", "readyReplicas", "availableReplicas")))
 
 
 REPLICA_SET = Kind(

@@ -35,7 +35,6 @@ from miniplane.kinds.fields import (
 )
 from miniplane.kinds.shared import NONE, load_balancer_addresses, load_balancer_errors
 
-
 _ADDRESSES = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy")
 
 
