@@ -9,6 +9,7 @@ plugins. Names of other zones are refused: there are no forwarders.
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import cast
 
 import dns.exception
 import dns.flags
@@ -193,9 +194,9 @@ class _StreamServer(asyncio.Protocol):
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._transports.add(transport)
+        # A cast, not an assertion: uvloop's transports are none of asyncio's classes.
+        self._transport = cast(asyncio.Transport, transport)
+        self._transports.add(self._transport)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  the loop's signature
         if self._transport is not None:

@@ -5,6 +5,7 @@ import contextlib
 import socket
 import struct
 from collections.abc import Callable
+from typing import cast
 
 from .memory import Half
 
@@ -33,9 +34,9 @@ class SocketHalf(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for `join`."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.pause_reading()
+        # A cast, not an assertion: uvloop's transports are none of asyncio's classes.
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.pause_reading()
         if self._made is not None:
             self._made(self)
 

@@ -14,7 +14,7 @@ import errno
 import ssl
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from miniplane.dataplane.packet import Packet
 from miniplane.observe import logs
@@ -181,8 +181,8 @@ class _Stream(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ready for the first flow."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # A cast, not an assertion: uvloop's transports are none of asyncio's classes.
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         """Frames; the connection ends with the first that is none."""
