@@ -8,7 +8,6 @@ from aiohttp import web
 from miniplane.api.kind import Kind, Object
 from miniplane.errors import bad_request, method_not_allowed, path_not_found
 
-from ..registry.decoding import read
 from ..registry.finalizers import RETURNS_OBJECT, DeleteOptions, Deleter, parse_options
 from ..registry.patching import Patcher
 from ..registry.pipeline import Pipeline, Update
@@ -205,7 +204,7 @@ class Verbs:
         body = await self._body(call)
         if not body.data.strip():
             body = Body(b"")
-        return parse_options(body, call.query)
+        return parse_options(self._resources.pipeline.decoder, body, call.query)
 
     async def _delete_collection(self, call: Call, target: Target) -> Response:
         query, options = call.query, await self._delete_options(call)
@@ -221,7 +220,7 @@ class Verbs:
         return self._resources.renderer.object(call, scale_of(obj))
 
     async def _put_scale(self, call: Call, target: Target) -> Response:
-        scale = read(await self._body(call)).obj
+        scale = self._resources.pipeline.decoder.read(await self._body(call)).obj
         return await self._change_scale(call, target, lambda _: scale, conditional=True)
 
     async def _patch_scale(self, call: Call, target: Target) -> Response:

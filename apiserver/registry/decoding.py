@@ -5,8 +5,9 @@ from typing import Any
 
 import orjson
 
-from miniplane.api import decode as decoding
+from miniplane.api import protobuf
 from miniplane.api import schema as schemas
+from miniplane.api.decode import Decoded
 from miniplane.api.kind import Kind, Object
 from miniplane.api.schema import Schema
 from miniplane.errors import ApiError, Reason, bad_request
@@ -27,11 +28,19 @@ class Decoder:
             ApiError: BadRequest for what is no object, is of another kind, or has wrong types (under Strict also
                 unknown or duplicate fields); UnsupportedMediaType.
         """
-        decoded = read(body)
+        decoded = self.read(body)
         obj = decoded.obj
         check_kind(obj, kind.kind, kind.api_version)
         self.check(kind, obj, validation, warnings, decoded.duplicate_fields)
         return obj
+
+    def read(self, body: Body) -> Decoded:
+        """The object in a body of any form that is understood: JSON, YAML, protobuf.
+
+        Raises:
+            ApiError: BadRequest, UnsupportedMediaType.
+        """
+        return protobuf.read(body.data, body.content_type, self.schema)
 
     def check(
         self,
@@ -51,11 +60,6 @@ class Decoder:
                 raise schemas.strict_error(kind, schemas.strict_texts(unknown, duplicates))
             if validation is FieldValidation.WARN:
                 warnings += schemas.strict_texts(unknown, duplicates)
-
-
-def read(body: Body) -> decoding.Decoded:
-    """The object in a body of any form that is understood."""
-    return decoding.decode(body.data, body.content_type)
 
 
 def check_kind(obj: Object, kind: str, api_version: str) -> None:

@@ -17,7 +17,7 @@ from miniplane.errors import bad_request, conflict, not_found
 
 from ..admission.chain import Attributes, Operation
 from ..store.base import Draft, Entry, KeyMissing, Put, Remove, RevisionConflict
-from .decoding import copy_of, read
+from .decoding import Decoder, copy_of
 from .pipeline import Pipeline, is_finished
 from .reading import Selection, matching
 from .request import Body, Target, Written
@@ -52,13 +52,13 @@ class DeleteOptions:
     dry_run: bool = False
 
 
-def parse_options(body: Body, query: Mapping[str, str]) -> DeleteOptions:
+def parse_options(decoder: Decoder, body: Body, query: Mapping[str, str]) -> DeleteOptions:
     """DeleteOptions of a body, or of the query where there is no body.
 
     Raises:
         ApiError: BadRequest, Invalid, UnsupportedMediaType.
     """
-    given: Object = read(body).obj if body.data.strip() else {}
+    given: Object = decoder.read(body).obj if body.data.strip() else {}
     if given.get("kind") not in (None, "", "DeleteOptions"):
         raise bad_request(f"the kind in the data ({given['kind']}) does not match the expected kind (DeleteOptions)")
     asked = {

@@ -11,7 +11,7 @@ from miniplane.errors import Cause, Resource, bad_request, conflict, invalid, no
 
 from ..admission.chain import Attributes, Operation
 from ..store.base import Draft, Entry, KeyMissing, Put, Remove, RevisionConflict, Write
-from .decoding import check_kind, copy_of, read
+from .decoding import check_kind, copy_of
 from .finalizers import DeleteOptions, Deleter, options_of
 from .pipeline import Pipeline, Update, is_finished
 from .request import Body, Target, WriteOptions, Written
@@ -80,7 +80,7 @@ class Subresources:
         Raises:
             ApiError: NotFound, BadRequest, Conflict where the pod is bound or going.
         """
-        binding = read(body).obj
+        binding = self._pipeline.decoder.read(body).obj
         check_kind(binding, "Binding", "v1")
         node = (binding.get("target") or {}).get("name")
         if not node or (binding["target"].get("kind") or "Node") != "Node":
@@ -121,7 +121,7 @@ class Subresources:
         Raises:
             ApiError: as deletion.
         """
-        eviction = read(body).obj
+        eviction = self._pipeline.decoder.read(body).obj
         if eviction.get("kind") not in (None, "", "Eviction"):
             raise bad_request(f"the kind in the data ({eviction['kind']}) does not match the expected kind (Eviction)")
         name = (eviction.get("metadata") or {}).get("name")
@@ -136,7 +136,7 @@ class Subresources:
         Raises:
             ApiError: NotFound, Conflict.
         """
-        wanted = read(body).obj
+        wanted = self._pipeline.decoder.read(body).obj
         check_kind(wanted, target.kind.kind, target.kind.api_version)
 
         def change(obj: Object) -> None:

@@ -182,3 +182,26 @@ async def test_a_node_may_not_do_much(binary: str, data_dir: Path, tmp_path: Pat
     assert 'User "system:node:node-1" cannot list resource "secrets"' in secrets.err
     assert (await node.run("get", "deployments")).code == 1
     assert (await node.run("get", "services", "-A")).code == 0
+
+
+async def test_generators(kubectl: Kubectl) -> None:
+    """`kubectl create KIND`, whose newer versions send protobuf, makes what it prints with --dry-run=client."""
+    commands = (
+        ("namespace", "made"),
+        ("configmap", "made", "--from-literal=a=b"),
+        ("secret", "generic", "made", "--from-literal=a=b"),
+        ("serviceaccount", "made"),
+        ("service", "clusterip", "made", "--tcp=80:8000"),
+        ("service", "nodeport", "made-port", "--tcp=80:8000", "--node-port=30123"),
+        ("deployment", "made", "--image=nginx", "--replicas=2", "--port=80"),
+        ("ingress", "made", "--rule=a.example.com/*=made:80"),
+    )
+    for command in commands:
+        plan = (await kubectl("create", *command, "--dry-run=client", "-o", "json")).json
+        made = (await kubectl("create", *command, "-o", "json")).json
+        assert made["metadata"]["name"] == plan["metadata"]["name"]
+        for part in ("data", "type"):
+            assert made.get(part) == plan.get(part) or part not in plan
+    deployed = (await kubectl("get", "deploy", "made", "-o", "json")).json["spec"]
+    assert deployed["replicas"] == 2
+    assert deployed["template"]["spec"]["containers"][0]["ports"][0]["containerPort"] == 80
