@@ -9,6 +9,7 @@ import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import parse_qsl
 
 import aiohttp
 import orjson
@@ -32,6 +33,12 @@ ANSWER_S = 60.0
 CONNECT_S = 10.0
 TEXT_LIMIT = 1024
 """Characters of an answer that is no Status which get into an error's message."""
+_UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "bWluaXBsYW5lLWhlcmUuLg==",
+}
 _PASSING = frozenset({429, 500, 502, 503, 504})
 
 
@@ -115,8 +122,11 @@ class Client:
             ) as socket:
                 yield socket
         except aiohttp.WSServerHandshakeError as error:
-            # aiohttp keeps no body of a refused handshake; asked again as a plain GET the server tells its Status.
-            await self.send(Request("GET", f"{path}?{query}"))
+            # aiohttp keeps no body of a refused handshake: asked again by hand, the server tells its Status.
+            await self.send(
+                Request("GET", path, dict(parse_qsl(query))),
+                headers=_UPGRADE | {"Sec-WebSocket-Protocol": protocols[0]},
+            )
             raise errors.Unavailable(f"{path}: {error.message}") from error
         except (aiohttp.ClientError, OSError) as error:
             raise errors.Unavailable(f"{path}: {error}") from error

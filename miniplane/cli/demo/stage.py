@@ -103,7 +103,8 @@ class Stage:
 
     async def execute(self, pod: Object, *command: str, container: str = "") -> Execution:
         """Run a command in a pod."""
-        return await run(self.client, meta.key_of(pod), command, container=container)
+        first = pod["spec"]["containers"][0]["name"]
+        return await run(self.client, meta.key_of(pod), command, container=container or first)
 
     async def curl(self, pod: Object, url: str, *flags: str, container: str = "") -> Answer:
         """GET a URL from a pod."""
