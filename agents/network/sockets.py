@@ -14,13 +14,14 @@ _LINGER_RESET = struct.pack("ii", 1, 0)
 
 
 class SocketHalf(asyncio.Protocol):
-    """The protocol of a real transport; reads nothing before it is joined."""
+    """The protocol of a real transport; what comes before it is joined waits."""
 
     def __init__(self, made: Callable[["SocketHalf"], None] | None = None) -> None:
         self.closed: Callable[[], None] | None = None
         self.full = False
         self._made = made
         self._far: Half | None = None
+        self._early: list[bytes] = []
         self._transport: asyncio.Transport | None = None
         self._eof_in = self._eof_out = self._lost = False
 
@@ -42,7 +43,11 @@ class SocketHalf(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand on."""
-        if self._far is not None:
+        if self._far is None:
+            # uvloop starts to read after `connection_made`, whatever that asked for.
+            self.transport.pause_reading()
+            self._early.append(data)
+        else:
             self._far.put(data)
             if self._far.full and not self.transport.is_closing():
                 self.transport.pause_reading()
@@ -80,9 +85,14 @@ class SocketHalf(asyncio.Protocol):
     def join(self, other: Half) -> None:
         """See `Half`."""
         self._far = other
+        early, self._early = self._early, []
+        for data in early:
+            other.put(data)
+        if self._eof_in:
+            other.put_eof()
         if self._lost:
             other.put_reset()
-        else:
+        elif not other.full:
             self.transport.resume_reading()
 
     def put(self, data: bytes) -> None:

@@ -98,8 +98,9 @@ class Stage:
             raise NotSo(f"{what}: {last}") from None
 
     async def pods(self, labels: str = "", namespace: str = "default") -> list[Object]:
-        """The pods that a selector takes, by name."""
-        return sorted((await self.client.list(POD, namespace, labels=labels)).items, key=meta.name)
+        """The pods that a selector takes and that are to stay, by name."""
+        items = (await self.client.list(POD, namespace, labels=labels)).items
+        return sorted((pod for pod in items if not meta.is_deleted(pod)), key=meta.name)
 
     async def execute(self, pod: Object, *command: str, container: str = "") -> Execution:
         """Run a command in a pod."""
