@@ -1,6 +1,7 @@
 """A real socket as half of a connection: nothing that comes before it is joined is lost."""
 
 import asyncio
+from collections.abc import Callable
 
 from agents.network.sockets import SocketHalf
 
@@ -32,7 +33,7 @@ class Far:
 
     def __init__(self) -> None:
         self.got: list[bytes | str] = []
-        self.closed = None
+        self.closed: Callable[[], None] | None = None
 
     def join(self, other: object) -> None:
         """Nothing to start."""
