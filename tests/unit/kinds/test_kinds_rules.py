@@ -163,7 +163,8 @@ def test_policy_types_follow_the_rules() -> None:
     """Types are Ingress by default, and Egress where there is an egress rule."""
     kind = REGISTRY.find("netpol")
     assert kind is not None
-    for spec, types in (({}, ["Ingress"]), ({"egress": [{}]}, ["Ingress", "Egress"])):
+    cases: list[tuple[Object, list[str]]] = [({}, ["Ingress"]), ({"egress": [{}]}, ["Ingress", "Egress"])]
+    for spec, types in cases:
         obj: Object = {"spec": spec}
         kind.defaults(obj)
         assert obj["spec"]["policyTypes"] == types
