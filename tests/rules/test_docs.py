@@ -1,6 +1,7 @@
 """What the documentation says exists: links, make targets, kinds and settings."""
 
 import dataclasses
+import importlib.util
 import re
 from pathlib import Path
 
@@ -38,3 +39,13 @@ def test_settings_are_described(program: str) -> None:
     settings = components.load(program).Settings
     assert dataclasses.is_dataclass(settings)
     assert [field for field, text in config.describe(settings).items() if not text] == []
+
+
+def test_the_settings_page_is_current() -> None:
+    """The reference of settings is what the docstrings say now; `python docs/reference/generate.py` renews it."""
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "reference" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    assert generate.TARGET.read_text() == generate.render()
