@@ -286,3 +286,16 @@ async def test_the_users_machine_reaches_in(two_nodes: Cluster) -> None:
     await ports.aclose()
     assert ports.mapping == {}
     await settle()
+
+
+def test_tunnels_on_uvloop(tmp_path: Path) -> None:
+    """The other event loop carries the same bytes between nodes, though its transports are none of asyncio's."""
+    uvloop = pytest.importorskip("uvloop")
+
+    async def scenario() -> tuple[str, bytes]:
+        async with cluster(tmp_path) as made:
+            a, c = await made.attach(pod("a", "node-1", A), pod("c", "node-2", C))
+            await c.listen(Echo, 8000)
+            return await ask(a, C, 8000, b"x" * 1_000_000)
+
+    assert uvloop.run(scenario()) == (f"{A} {C}:8000", b"x" * 1_000_000)
