@@ -78,6 +78,9 @@ def set_lines(item: NamedSet, family: str) -> list[str]:
 def element_words(element: Element, item: NamedSet, family: str, *, bare: bool = False) -> str:
     """`key comment "…" : data`; bare, without the comment, to delete it."""
     words = _values(element.key, item.types, family)
+    if bare and item.interval and item.types[-1] is Type.PORT and isinstance(element.key[-1], int):
+        # nft 1.0.6 finds no exact key with a mark in it when it deletes from an interval set; one with a range it does.
+        words += f"-{element.key[-1]}"
     if element.origins and not bare:
         words += f' comment "{comment(element.origins)}"'
     match element.data:
