@@ -1,5 +1,6 @@
 """The laws of the network compiler, over random clusters and packets."""
 
+import os
 import random
 from fractions import Fraction
 
@@ -20,6 +21,8 @@ from miniplane.dataplane.snapshot import Memo, Snapshot
 from tests.property.dataplane_strategies import NETWORK, World, questions, talks, worlds
 
 PACKETS_EACH = 6
+SCALE = int(os.environ.get("MINIPLANE_EXAMPLES", "1"))
+"""How many times as many examples as usual; the long profile takes 100."""
 
 
 def _packet(question: Question) -> Packet:
@@ -63,7 +66,7 @@ def _snapshot(world: World, memo: Memo | None = None) -> Snapshot:
     )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=100 * SCALE, deadline=None)
 @given(st.data())
 def test_the_rules_say_what_the_objects_say(data: st.DataObject) -> None:
     """Compiling and evaluating answers like reading the API objects, over all nodes and random choices."""
@@ -74,7 +77,7 @@ def test_the_rules_say_what_the_objects_say(data: st.DataObject) -> None:
         assert _evaluate(cluster, asked) == oracle.answer(asked), asked
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=100 * SCALE, deadline=None)
 @given(st.data())
 def test_policies_mean_what_their_objects_say(data: st.DataObject) -> None:
     """The same where policies are many and Services none, at the borders of ranges and blocks."""
@@ -84,7 +87,7 @@ def test_policies_mean_what_their_objects_say(data: st.DataObject) -> None:
         assert _evaluate(cluster, question) == oracle.answer(question), question
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30 * SCALE, deadline=None)
 @given(worlds())
 def test_printed_rules_are_read_back_the_same(world: World) -> None:
     """`parse(render(r)) == r`, origins included."""
@@ -92,7 +95,7 @@ def test_printed_rules_are_read_back_the_same(world: World) -> None:
     assert parse(render(ruleset), catalogue(ruleset)) == ruleset
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30 * SCALE, deadline=None)
 @given(worlds(), worlds())
 def test_a_difference_applied_gives_the_new_rules(before: World, after: World) -> None:
     """`apply(old, diff(old, new))` is `new` but for order, and equal rules differ in nothing."""
@@ -102,7 +105,7 @@ def test_a_difference_applied_gives_the_new_rules(before: World, after: World) -
     assert diff(new, compile_snapshot(_snapshot(after)).ruleset).size == 0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30 * SCALE, deadline=None)
 @given(st.lists(worlds(), min_size=2, max_size=4), st.randoms(use_true_random=False))
 def test_compiling_step_by_step_is_compiling_anew(steps: list[World], shuffler: random.Random) -> None:
     """A compiler that has seen other clusters gives byte-equal rules, whatever order objects come in."""
@@ -122,7 +125,7 @@ def test_compiling_step_by_step_is_compiling_anew(steps: list[World], shuffler: 
             machine.replace(program)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30 * SCALE, deadline=None)
 @given(st.data())
 def test_a_machine_that_took_new_rules_acts_like_a_new_one(data: st.DataObject) -> None:
     """After `replace` every new connection is treated as by a machine that never knew other rules."""
@@ -137,7 +140,7 @@ def test_a_machine_that_took_new_rules_acts_like_a_new_one(data: st.DataObject) 
         assert ways[0] == ways[1]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30 * SCALE, deadline=None)
 @given(st.data())
 def test_replies_find_back_to_the_sender_as_it_knows_itself(data: st.DataObject) -> None:
     """A reply, whatever the policies, leaves the node with source and target of the request swapped."""

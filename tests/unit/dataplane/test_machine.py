@@ -138,13 +138,11 @@ def test_two_clients_behind_one_node_get_different_ports() -> None:
 
 
 def test_an_idle_connection_ends() -> None:
-    """A UDP connection without a reply is forgotten after 30 seconds."""
-    machine = _machine([*seed(), seed_policy(), policy("x", podSelector={})])
-    there = _send(machine, Packet.of("10.244.1.4", "10.244.2.3", "TCP", dport=5432))
-    assert _send(machine, there.packet.reply(), now=119.0).verdict is Verdict.ACCEPT
-    late = _machine([*seed(), seed_policy()])
-    there = _send(late, Packet.of("10.244.1.4", "10.244.2.3", "TCP", dport=5432))
-    assert _send(late, there.packet.reply(), now=121.0).verdict is Verdict.DROP
+    """A connection without a reply is forgotten after its protocol's time: TCP after two minutes."""
+    for seconds, verdict in ((119.0, Verdict.ACCEPT), (121.0, Verdict.DROP)):
+        machine = _machine([*seed(), seed_policy(), policy("deny", podSelector={})])
+        there = _send(machine, Packet.of("10.244.1.4", "10.244.2.3", dport=5432))
+        assert _send(machine, there.packet.reply(), now=seconds).verdict is verdict
 
 
 def test_equal_views_cost_no_compilation() -> None:
