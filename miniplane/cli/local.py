@@ -95,7 +95,7 @@ def _demonstrate(cluster: LocalCluster, running: Running, *, stay: bool) -> int:
         raise
     if stay:
         running.let_go()
-        _print_next(cluster)
+        _print_next(cluster, told=code == 0)
         print(f"\nThe cluster is still up; stop it with: {_command('down', cluster.data_dir)}")
     else:
         running.stop()
@@ -107,14 +107,17 @@ def _command(words: str, where: Path) -> str:
     return f"miniplane {words}{suffix}"
 
 
-def _print_next(cluster: LocalCluster) -> None:
+def _print_next(cluster: LocalCluster, *, told: bool = False) -> None:
+    """The next commands to try; `told` says that the demo's objects are there."""
+    first = "kubectl create deployment web --image=nginx --replicas=2"
+    why = "miniplane trace outsider svc/api-service    why a packet does not arrive" if told else first
     print(
         f"""
 Try next:
   export KUBECONFIG={cluster.kubeconfig}
   kubectl get pods -A -o wide        (or: miniplane get pods -A -o wide)
   {_command("status", cluster.data_dir)}                   what runs, and where this machine reaches in
-  miniplane trace deploy/web svc/api-service   why a packet arrives, or does not"""
+  {why}"""
     )
 
 
