@@ -1,0 +1,80 @@
+"""Import rules that import-linter can't say: parts of a library, and siblings that must not know each other."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("miniplane", "apiserver", "controllers", "agents", "migrations")
+FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+
+SERVERS = (
+    "apiserver/",
+    "agents/kubelet/server/",
+    "agents/kubelet/images/web.py",  # an image that serves HTTP
+    "agents/ingress/",
+    "agents/dns/server.py",  # health and readiness, as CoreDNS has them
+    "agents/node.py",  # starts the kubelet's server
+)
+CLIENTS = ("miniplane/client/", "agents/ingress/", "apiserver/http/proxy.py")  # the proxy speaks to kubelets
+SHARED_BY_CONTROLLERS = {"endpoints_of_pods", "rollout", "progress", "settings", "manager"}
+
+
+def name(path: Path) -> str:
+    """A file as rules and test ids name it."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The dotted names that a file imports, relative ones with their dots."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            yield from (f"{module}.{alias.name}" if node.module else f"{module}{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_who_may_serve_and_call_http(path: Path) -> None:
+    """`aiohttp.web` is for servers only, an HTTP client session for the client and the two proxies only."""
+    names = set(imported(path))
+    if not name(path).startswith(SERVERS):
+        assert not [found for found in names if found.startswith("aiohttp.web") and "WS" not in found]
+    if not name(path).startswith(CLIENTS):
+        assert "ClientSession" not in path.read_text()
+
+
+def siblings(folder: str) -> list[Path]:
+    """The modules of a folder that must not know each other."""
+    return sorted((ROOT / folder).glob("*.py"))
+
+
+@pytest.mark.parametrize("path", siblings("controllers"), ids=name)
+def test_controllers_do_not_know_each_other(path: Path) -> None:
+    """A controller imports none of its siblings but the pure parts that several share; the manager lists them all."""
+    if path.stem in ("manager", "__init__", "__main__"):
+        return
+    names = {found.lstrip(".").split(".")[0] for found in imported(path) if found.startswith(".")}
+    assert names <= SHARED_BY_CONTROLLERS
+
+
+@pytest.mark.parametrize("path", siblings("apiserver/admission"), ids=name)
+def test_admission_plugins_do_not_know_each_other(path: Path) -> None:
+    """A plugin imports the chain's contract only; one module lists them in order."""
+    if path.stem in ("plugins", "__init__", "chain"):
+        return
+    names = {found.split(".")[1] for found in imported(path) if found.startswith(".") and not found.startswith("..")}
+    assert names <= {"chain"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "miniplane" / "kinds").rglob("*.py")), ids=name)
+def test_kinds_do_not_know_each_other(path: Path) -> None:
+    """A kind imports shared fragments, never another kind's file; the list imports all."""
+    if path.parent.name == "kinds":
+        return
+    modules = {found for found in imported(path) if found.startswith("miniplane.kinds.")}
+    foreign = {found.split(".")[2] for found in modules} - {"fields", "addresses", "shared", "keyed", "podspec"}
+    assert foreign <= {path.parent.name}
