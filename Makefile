@@ -2,6 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# What runs in the image, whatever runs here: its Python on Linux, on this machine's architecture.
+ARCH := $(subst arm64,aarch64,$(shell uname -m))
+IMAGE_WHEELS := --only-binary=:all: --python-version 3.11 $(foreach libc,17 28,--platform manylinux_2_$(libc)_$(ARCH)) \
+  --platform manylinux2014_$(ARCH)
 
 .PHONY: help setup demo test lint fmt bench wheel image clean
 .DEFAULT_GOAL := help
@@ -12,12 +16,16 @@ help:  ## list the targets
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "miniplane needs Python 3.11 or later; set PYTHON=/path/to/python3")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-dev.txt -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
-setup: $(VENV)/.ready  ## make .venv with the pinned versions
+$(VENV)/.dev: $(VENV)/.ready requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-dev.txt
+	@touch $@
 
-demo: setup  ## run the main job: a three-node cluster with the seed's manifests, checked by doing
+setup: $(VENV)/.dev  ## make .venv with the pinned versions and the development tools
+
+demo: $(VENV)/.ready  ## run the main job: a three-node cluster with the seed's manifests, checked by doing
 	$(BIN)/miniplane up --nodes 3 --demo $(DEMO_FLAGS)
 
 test: setup  ## run the tests
@@ -41,7 +49,8 @@ wheel: setup  ## build the wheel into dist/
 	$(BIN)/python -m hatchling build
 
 image: wheel  ## build the container image from the wheel and wheels of its dependencies
-	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check -w dist/wheelhouse -c constraints.txt dist/miniplane-*.whl
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check -d dist/wheelhouse -c constraints.txt \
+	  $(IMAGE_WHEELS) dist/miniplane-*.whl
 	docker build -t miniplane -f deploy/Dockerfile $(IMAGE_FLAGS) .
 
 clean:  ## remove what the targets above made

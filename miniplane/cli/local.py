@@ -57,6 +57,9 @@ def _up(where: Path, given: argparse.Namespace) -> int:
     if given.dataplane == "kernel":
         raise ValueError("the kernel data path is not there yet; --dataplane userspace carries the same rules")
     if Lock(where).is_held():
+        if given.demo and not given.exit:
+            print(f"{tick()} the cluster in {where} is up already", flush=True)
+            return asyncio.run(story.tell(where / "kubeconfig"))
         raise AlreadyUp(f"a cluster in {where} is up; see miniplane status")
     begun = time.monotonic()
     cluster = _plan(where, given)

@@ -16,7 +16,7 @@ from miniplane.cli import resources
 from miniplane.cli.apply import apply_all
 from miniplane.client import Apply, Bookmark, Client, Delete, Init, InitApply, InitDone
 from miniplane.client.streams import Execution, run
-from miniplane.errors import ApiError
+from miniplane.errors import ApiError, NotFound
 from miniplane.kinds import NODE, POD
 
 PATIENCE_S = 30.0
@@ -53,6 +53,11 @@ class Stage:
     async def apply(self, name: str) -> None:
         """Apply a manifest of the demo's folder."""
         await apply_all(self.client, resources.load([str(components.folder("demo") / name)]))
+
+    async def clear(self, kind: Kind, name: str, namespace: str = "default") -> None:
+        """Delete what an earlier run of the story left, if it did."""
+        with contextlib.suppress(NotFound):
+            await self.client.delete(kind, Key(namespace, name))
 
     async def until(
         self, kind: Kind, holds: Callable[[list[Object]], object], what: str, namespace: str = ""

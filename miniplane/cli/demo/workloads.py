@@ -8,7 +8,7 @@ from miniplane.api import meta, wellknown
 from miniplane.api.kind import Object
 from miniplane.api.meta import Key
 from miniplane.cli.demo.stage import OK, Stage, claim
-from miniplane.kinds import DEPLOYMENT, ENDPOINT_SLICE, NODE, POD
+from miniplane.kinds import DEPLOYMENT, ENDPOINT_SLICE, NETWORK_POLICY, NODE, POD
 
 EXPECTED = {"api": 3, "web": 2, "database": 1, "outsider": 1}
 """`{label app: pods}` in namespace default, beside the seed's own pod."""
@@ -26,6 +26,7 @@ def _are_ready(pods: Sequence[Object]) -> bool:
 
 async def pod_network(stage: Stage) -> AsyncIterator[str]:
     """Pods run, addresses are unique and out of the node's range, and every pod reaches every pod un-NATed."""
+    await stage.clear(NETWORK_POLICY, "api-policy")
     await stage.apply("seed/01-pod-multi-container.yaml")
     await stage.apply("workloads.yaml")
     everything = await stage.until(POD, _are_ready, "all pods ready")
