@@ -10,11 +10,12 @@ from miniplane.api import meta
 from miniplane.api.kind import Object
 from miniplane.api.meta import Key
 from miniplane.api.selectors import LabelSelector
+from miniplane.dataplane.endpoints import families_of, grouped
 from miniplane.errors import NotFound
 from miniplane.kinds import ENDPOINTS, POD, SERVICE
 from miniplane.runtime import DONE, Context, On, Result
 
-from .endpoints_of_pods import families_of, grouped, services_of_pod
+from .endpoints_of_pods import services_of_pod
 
 LIMIT = 1000
 OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"

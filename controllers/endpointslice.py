@@ -14,10 +14,11 @@ from miniplane.api import meta, wellknown
 from miniplane.api.kind import Object
 from miniplane.api.meta import Key
 from miniplane.api.selectors import LabelSelector
+from miniplane.dataplane.endpoints import Port, families_of, grouped
 from miniplane.kinds import ENDPOINT_SLICE, NODE, POD, SERVICE
 from miniplane.runtime import DONE, Context, On, Result
 
-from .endpoints_of_pods import Port, families_of, grouped, services_of_pod
+from .endpoints_of_pods import services_of_pod
 
 MANAGER = "endpointslice-controller.k8s.io"
 MAX_ENDPOINTS = 100

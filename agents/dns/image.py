@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping
 
 from miniplane.api.kind import Kind, Object
 from miniplane.config import Network
+from miniplane.dataplane.dns_directory import Directory
+from miniplane.dataplane.dns_zone import POD_NAMES, Zone
 from miniplane.kinds import ENDPOINT_SLICE, NAMESPACE, POD, SERVICE
 from miniplane.runtime.informer import Change, Informer, Informers
 
 from ..kubelet.images.base import ContainerContext, RunningContainer, Served
 from ..kubelet.images.serving import flag
-from .directory import Directory
-from .records import POD_NAMES, Zone
 from .server import DnsServer, Responder
 
 NAMES = ("miniplane/dns", "*/miniplane/dns")

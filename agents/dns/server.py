@@ -23,11 +23,11 @@ import dns.rdatatype
 import dns.rrset
 from aiohttp import web
 
+from miniplane.dataplane.dns_directory import Directory
+from miniplane.dataplane.dns_zone import TTL_S, Code, Record, Zone
 from miniplane.observe import logs
 
 from ..network.base import Datagrams, Link, Listener
-from .directory import Directory
-from .records import TTL_S, Code, Record, Zone
 
 log = logs.get("agents.dns")
 

@@ -6,11 +6,11 @@ from miniplane.api import meta
 from miniplane.api.kind import Object
 from miniplane.api.meta import Key
 from miniplane.api.wellknown import SERVICE_NAME
+from miniplane.dataplane.ingress_routes import Routes, build
 from miniplane.kinds import ENDPOINT_SLICE, INGRESS, INGRESS_CLASS, SERVICE
 from miniplane.runtime.informer import Informers
 
 from ..kubelet.images.base import ContainerContext, RunningContainer, Served
-from .routes import Routes, build
 from .server import IngressProxy
 
 NAMES = ("miniplane/ingress", "*/miniplane/ingress")

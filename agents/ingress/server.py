@@ -17,9 +17,9 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from miniplane.aio import Clock
+from miniplane.dataplane.ingress_routes import Routes, Target
 
 from ..network.base import Link, Listener
-from .routes import Routes, Target
 from .upstream import LinkConnector, Unreachable
 
 PORT = 80

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from miniplane.api import meta
 from miniplane.api.kind import Object
+from miniplane.dataplane.dns_resolv import resolv_conf
 from miniplane.errors import ApiError, Conflict, NotFound
 from miniplane.observe import logs
 
@@ -26,7 +27,7 @@ from .environment import ConfigError, Reference, Surroundings
 from .host import Host
 from .images.base import ContainerContext, Image
 from .images.catalogue import invocation
-from .resolver import Resolver, hostname, hosts_file, resolv_conf
+from .resolver import Resolver, hostname, hosts_file
 from .status import (
     OWN_CONDITIONS,
     RESTART_ALWAYS,

@@ -5,9 +5,9 @@ import dns.rcode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.dns.directory import Directory
-from agents.dns.records import Code, Zone
 from agents.dns.server import Responder
+from miniplane.dataplane.dns_directory import Directory
+from miniplane.dataplane.dns_zone import Code, Zone
 
 
 def _zone() -> tuple[Zone, Responder]:

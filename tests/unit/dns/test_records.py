@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from agents.dns.directory import Directory
-from agents.dns.records import PodNames, Record, Reply, Zone
 from miniplane.api.kind import Object
+from miniplane.dataplane.dns_directory import Directory
+from miniplane.dataplane.dns_zone import PodNames, Record, Reply, Zone
 
 SOA = "SOA"
 

@@ -9,10 +9,11 @@ import dns.opcode
 import dns.rcode
 import pytest
 
-from agents.dns.directory import Directory
-from agents.dns.records import Zone
 from agents.dns.server import DnsServer, Responder
-from agents.kubelet.resolver import ResolvConf, Resolver
+from agents.kubelet.resolver import Resolver
+from miniplane.dataplane.dns_directory import Directory
+from miniplane.dataplane.dns_resolv import ResolvConf
+from miniplane.dataplane.dns_zone import Zone
 from tests.unit.kubelet.fakes import MemoryNetwork, settle
 
 NAME = "api.default.svc.cluster.local."

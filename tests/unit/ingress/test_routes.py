@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from agents.ingress.routes import Routes, build
 from miniplane.api.kind import Object
 from miniplane.api.meta import Key
 from miniplane.api.wellknown import DEFAULT_INGRESS_CLASS, INGRESS_CONTROLLER
+from miniplane.dataplane.ingress_routes import Routes, build
 
 
 def ingress_class(name: str, controller: str = INGRESS_CONTROLLER, *, default: bool = False) -> Object:

@@ -8,11 +8,11 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from agents.ingress.routes import Route, Routes, Target, _Host
 from agents.ingress.server import IngressProxy
 from agents.ingress.upstream import LinkConnector
 from miniplane.aio import SystemClock
 from miniplane.api.meta import Key
+from miniplane.dataplane.ingress_routes import Route, Routes, Target, _Host
 from tests.integration.datapath import Cluster, pod, until
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]

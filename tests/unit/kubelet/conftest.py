@@ -13,7 +13,8 @@ import pytest
 from agents.kubelet.applets.base import Text
 from agents.kubelet.applets.command import Streams, run
 from agents.kubelet.images.base import ContainerContext
-from agents.kubelet.resolver import ResolvConf, Resolver
+from agents.kubelet.resolver import Resolver
+from miniplane.dataplane.dns_resolv import ResolvConf
 from tests.unit.kubelet.fakes import ManualClock, MemoryNetwork
 
 SERVER = "10.96.0.10"

@@ -37,7 +37,7 @@ class ServiceNames:
 
 
 class Directory:
-    """Lookups for `records.Zone`. `generation` changes whenever any answer may have."""
+    """Lookups for `dns_zone.Zone`. `generation` changes whenever any answer may have."""
 
     def __init__(self) -> None:
         self.generation = 0

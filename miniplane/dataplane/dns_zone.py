@@ -18,8 +18,7 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_netw
 from typing import Literal
 
 from miniplane.api.meta import Key
-
-from .directory import Directory, Endpoint, ServiceNames
+from miniplane.dataplane.dns_directory import Directory, Endpoint, ServiceNames
 
 TTL_S = 5
 """CoreDNS' default: short, since a ClusterIP may be another's soon."""
