@@ -76,6 +76,9 @@ class SocketHalf(asyncio.Protocol):
         self.full = False
         if self._far is not None and not (self._eof_in and self._eof_out):
             self._far.put_reset()
+        self._let_go()
+
+    def _let_go(self) -> None:
         closed, self.closed = self.closed, None
         if closed is not None:
             closed()
@@ -92,6 +95,7 @@ class SocketHalf(asyncio.Protocol):
             other.put_eof()
         if self._lost:
             other.put_reset()
+            self._let_go()
         elif not other.full:
             self.transport.resume_reading()
 

@@ -57,6 +57,7 @@ class _Flow:
         """See `Half`."""
         if self._stream is None:
             other.put_reset()
+            self._tell_closed()
             return
         self.far = other
         for data in self._early:
@@ -127,6 +128,9 @@ class _Flow:
         assert self._stream is not None
         self._stream.flow = None
         self._stream = None
+        self._tell_closed()
+
+    def _tell_closed(self) -> None:
         closed, self.closed = self.closed, None
         if closed is not None:
             closed()
@@ -259,7 +263,7 @@ class _Outgoing(_Stream):
     def connection_lost(self, exc: Exception | None) -> None:
         """As for any; who waits for an answer is told."""
         super().connection_lost(exc)
-        self._client.streams.discard(self)
+        self._client.lost(self)
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(None)
         if self.expiry is not None:
@@ -485,6 +489,13 @@ class TunnelClient:
             stream.close()
 
         stream.expiry = asyncio.get_running_loop().call_later(IDLE_S, expire)
+
+    def lost(self, stream: _Outgoing) -> None:
+        """A connection is gone; the pool has room for another."""
+        self.streams.discard(stream)
+        idle = self._idle.get(stream.node, [])
+        if stream in idle:
+            idle.remove(stream)
 
     async def aclose(self) -> None:
         """End every connection."""

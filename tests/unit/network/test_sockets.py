@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from agents.network.memory import join
 from agents.network.sockets import SocketHalf
 
 
@@ -75,3 +76,16 @@ def test_a_socket_lost_early_is_a_reset() -> None:
     half.connection_lost(None)
     half.join(far)
     assert far.got == [b"x", "reset"]
+
+
+def test_a_socket_lost_early_is_done_with_once_the_other_half_is() -> None:
+    """Whoever joins it is told of the connection's end, and can forget it."""
+    half, far = SocketHalf(), Far()
+    done: list[bool] = []
+    half.connection_made(Wire())
+    half.connection_lost(None)
+    join(half, far, lambda: done.append(True))
+    assert not done
+    assert far.closed is not None
+    far.closed()
+    assert done == [True]
