@@ -4,16 +4,18 @@ Each manifest is created once where it is missing when the controllers start; la
 the upstream add-on manager's mode EnsureExists. A setting names the add-ons that are wanted.
 """
 
+import contextlib
 import string
 from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
-from miniplane.api.kind import Object
+from miniplane.api import meta
+from miniplane.api.kind import Kind, Object
 from miniplane.api.meta import Key
 from miniplane.config import Network
-from miniplane.errors import AlreadyExists
+from miniplane.errors import AlreadyExists, NotFound
 from miniplane.kinds import NAMESPACE, REGISTRY
 from miniplane.runtime import DONE, Context, On, Result
 
@@ -44,12 +46,22 @@ class Addons:
             wanted = self._todo[0]
             kind = REGISTRY.by_kind(wanted["apiVersion"], wanted["kind"])
             assert kind is not None
-            try:
-                await ctx.client.create(kind, wanted)
-            except AlreadyExists:
-                ctx.log.debug("add-on kept as it is", kind=kind.kind, name=wanted["metadata"]["name"])
+            await _ensure(kind, wanted, ctx)
             self._todo.pop(0)
         return DONE
+
+
+async def _ensure(kind: Kind, wanted: Object, ctx: Context) -> None:
+    """Create an object unless it is there.
+
+    Asked first: a Service that names its address is refused for that address before its name is looked at.
+    """
+    key = meta.key_of(wanted)
+    try:
+        await ctx.client.get(kind, key.name, key.namespace)
+    except NotFound:
+        with contextlib.suppress(AlreadyExists):
+            await ctx.client.create(kind, wanted)
 
 
 def controller(names: Sequence[str], network: Network) -> On:
