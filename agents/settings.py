@@ -29,7 +29,7 @@ class Settings:
     """Real port for other nodes' traffic; 0 takes a free one."""
     host_ports_bind: str = ""
     """Real address on which node ports and load-balancer addresses are offered. Empty: one loopback address for each,
-    which keeps them apart and off the network; 0.0.0.0 in a container."""
+    which keeps them apart and off the network; 0.0.0.0 in a container, where they are published under `advertise`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severity that is logged."""
     log_format: Literal["text", "json"] = "text"

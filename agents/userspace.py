@@ -60,7 +60,7 @@ async def data_path(
     network.outside, network.peers = outside, tunnel
     _, port = await server.start(settings.host, settings.tunnel_port)
     proxy = Proxy(settings.name, settings.network, informers, UserspaceBackend(machine), clock, registry)
-    ports = HostPorts(network, outside, settings.network, bind=settings.host_ports_bind)
+    ports = HostPorts(network, outside, settings.network, bind=settings.host_ports_bind, advertise=settings.address)
     try:
         async with aio.background(proxy.run(), _host_ports(settings, client, informers, ports, clock)):
             yield DataPath(network=network, proxy=proxy, annotations={TUNNEL_ADDRESS: f"{settings.address}:{port}"})

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 import yaml
 from cryptography import x509
@@ -167,7 +168,8 @@ API_SERVER_NAMES = (
 def ensure(data_dir: Path, *, server: str, nodes: Sequence[str] = (), hosts: Sequence[str] = ()) -> None:
     """Make what is missing in a data directory: the CA, certificates and kubeconfig files. Idempotent.
 
-    `server` is the URL in the kubeconfig files, `hosts` further names and addresses of the API server and the nodes.
+    `server` is the URL in the kubeconfig files; the API server's certificate is valid for its host, no other program's
+    is. `hosts` are further names and addresses of the API server and the nodes.
     """
     (data_dir / "pki").mkdir(parents=True, exist_ok=True, mode=0o700)
     where = files(data_dir, "ca")
@@ -178,15 +180,16 @@ def ensure(data_dir: Path, *, server: str, nodes: Sequence[str] = (), hosts: Seq
         write_private(where.key, made.key)
         write_private(where.cert, made.cert)
     authority = Pair(where.cert.read_bytes(), where.key.read_bytes())
-    _ensure_pair(data_dir, "apiserver", authority, Subject("kube-apiserver", hosts=(*API_SERVER_NAMES, *hosts)))
+    names = dict.fromkeys((*API_SERVER_NAMES, urlsplit(server).hostname or "localhost", *hosts))
+    _ensure_pair(data_dir, "apiserver", authority, Subject("kube-apiserver", hosts=tuple(names)))
     _ensure_pair(data_dir, "kubelet-client", authority, Subject("kube-apiserver", ("system:masters",)))
     users = {
         "kubeconfig": ("admin", Subject("kubernetes-admin", ("system:masters",))),
         "controllers.kubeconfig": ("controllers", Subject("system:kube-controller-manager")),
     }
     for node in nodes:
-        names = (node, "localhost", "127.0.0.1", *hosts)
-        users[f"{node}.kubeconfig"] = (node, Subject(f"system:node:{node}", ("system:nodes",), names))
+        serves = (node, "localhost", "127.0.0.1", *hosts)
+        users[f"{node}.kubeconfig"] = (node, Subject(f"system:node:{node}", ("system:nodes",), serves))
     for file_name, (name, subject) in users.items():
         pair = _ensure_pair(data_dir, name, authority, subject)
         document = kubeconfig(server, authority.cert, pair, user=subject.user)

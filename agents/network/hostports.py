@@ -4,6 +4,7 @@ A node's addresses exist only inside the user-space data path, so each node port
 node announces is also offered on a real address: `172.30.0.11:30080` on `127.0.0.11:30080`, port 80 on 8080 (ports
 below 1024 need privileges), and on any free port of 127.0.0.1 where that can't be had. What comes in enters the node's
 rules as a packet from outside, from the machine's address there. The mapping is published as an annotation of the Node.
+On a machine of its own, such as a container, a node offers them on all its addresses and publishes its name.
 """
 
 import asyncio
@@ -37,6 +38,8 @@ MAX_FLOWS = 1024
 """UDP clients remembered per port; the longest silent is forgotten first."""
 RETRY_S = 1.0
 LOOPBACK = "127.0.0.1"
+ANYWHERE = ("0.0.0.0", "::")
+"""Addresses that can be bound but not reached."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -76,8 +79,8 @@ def candidates(target: Target, bind: str, earlier: str) -> list[tuple[str, int]]
     port = target.port if target.port >= PRIVILEGED else target.port + PORT_SHIFT
     tries: list[tuple[str, int]] = []
     host, _, number = earlier.rpartition(":")
-    if host and number.isdigit() and (not bind or host == bind):
-        tries.append((host, int(number)))
+    if host and number.isdigit():
+        tries.append((bind or host, int(number)))
     if bind:
         tries += [(bind, target.port), (bind, port), (bind, 0)]
     else:
@@ -185,12 +188,16 @@ class HostPorts:
     """The real sockets of one node; `sync` makes them what they should be.
 
     `bind` empty takes loopback addresses, anything else (such as 0.0.0.0 in a container) is the address of all of them.
+    `advertise` is the name or address that is published where an unspecified one is bound.
     """
 
-    def __init__(self, network: VirtualNetwork, outside: OutsideWorld, plan: Network, *, bind: str = "") -> None:
+    def __init__(
+        self, network: VirtualNetwork, outside: OutsideWorld, plan: Network, *, bind: str = "", advertise: str = ""
+    ) -> None:
         self.network, self.outside = network, outside
         self.source = gateway(plan)
         self._bind = bind
+        self._name = advertise if bind in ANYWHERE else ""
         self._open: dict[Target, tuple[_TcpPort | _UdpPort, str]] = {}
 
     @property
@@ -223,7 +230,7 @@ class HostPorts:
                 got = await port.open(host, number)
             except OSError:
                 continue
-            self._open[target] = (port, f"{got[0]}:{got[1]}")
+            self._open[target] = (port, f"{self._name or got[0]}:{got[1]}")
             log.info("reachable from outside", target=target, at=self._open[target][1])
             return
         log.warning("no real address can be had", target=target)

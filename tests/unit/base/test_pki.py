@@ -40,6 +40,15 @@ async def test_node_and_server_trust_each_other(tmp_path: Path) -> None:
     assert (("commonName", "system:node:node-1"),) in subject
 
 
+async def test_only_the_api_server_serves_under_its_urls_name(tmp_path: Path) -> None:
+    """The host of the kubeconfig files' URL is the API server's; no node can pass for it."""
+    pki.ensure(tmp_path, server="https://apiserver:6443", nodes=["node-1"])
+    client = pki.client_context(pki.files(tmp_path, "controllers"))
+    await handshake(pki.server_context(pki.files(tmp_path, "apiserver"), client="required"), client, "apiserver")
+    with pytest.raises(ssl.SSLCertVerificationError):
+        await handshake(pki.server_context(pki.files(tmp_path, "node-1")), client, "apiserver")
+
+
 async def test_foreign_authority_is_refused(tmp_path: Path) -> None:
     """A client of another cluster does not trust this server."""
     pki.ensure(tmp_path / "a", server="https://127.0.0.1:1")

@@ -55,7 +55,12 @@ def test_targets() -> None:
             "127.0.0.1:41234",
             ["127.0.0.1:41234", "127.0.0.193:8443", "127.0.0.1:8443", "127.0.0.1:0"],
         ),
-        (Target("172.30.0.11", 30080, "TCP"), "0.0.0.0", "127.0.0.1:1", ["0.0.0.0:30080", "0.0.0.0:0"]),
+        (
+            Target("172.30.0.11", 30080, "TCP"),
+            "0.0.0.0",
+            "node-1:1030",
+            ["0.0.0.0:1030", "0.0.0.0:30080", "0.0.0.0:0"],
+        ),
         (Target("172.30.0.193", 80, "TCP"), "0.0.0.0", "", ["0.0.0.0:80", "0.0.0.0:8080", "0.0.0.0:0"]),
     ],
 )
@@ -72,10 +77,10 @@ def test_mapping_of() -> None:
         assert mapping_of({"metadata": {"annotations": {"miniplane.io/host-ports": text}}}) == {}
 
 
-def ports() -> HostPorts:
+def ports(bind: str = "", advertise: str = "") -> HostPorts:
     """A node's ports, nothing open."""
     network = VirtualNetwork(new_machine("node-1", Network()), "172.30.0.11", ManualClock(), choose=random.randrange)
-    return HostPorts(network, OutsideWorld({}), Network())
+    return HostPorts(network, OutsideWorld({}), Network(), bind=bind, advertise=advertise)
 
 
 async def test_taken_addresses_are_passed_over() -> None:
@@ -88,6 +93,16 @@ async def test_taken_addresses_are_passed_over() -> None:
     await first.sync([], {})
     assert first.mapping == {}
     await second.aclose()
+
+
+@pytest.mark.parametrize(("bind", "published"), [("0.0.0.0", "node-1"), ("127.0.0.1", "127.0.0.1"), ("", "127.0.0.11")])
+async def test_what_is_published_can_be_reached(bind: str, published: str) -> None:
+    """Bound everywhere, a port is published under the node's name; bound to an address, under that."""
+    made, target = ports(bind, advertise="node-1"), Target("172.30.0.11", 0, "TCP")
+    await made.sync([target], {})
+    host, _, port = made.mapping[str(target)].rpartition(":")
+    assert (host, int(port) > 0) == (published, True)
+    await made.aclose()
 
 
 async def test_the_mapping_is_published() -> None:
