@@ -60,7 +60,7 @@ def _up(where: Path, given: argparse.Namespace) -> int:
         if given.demo and not given.exit:
             print(f"{tick()} the cluster in {where} is up already", flush=True)
             return asyncio.run(story.tell(where / "kubeconfig"))
-        raise AlreadyUp(f"a cluster in {where} is up; see miniplane status")
+        raise AlreadyUp(f"a cluster in {where} is up; see {_command('status', where)}")
     begun = time.monotonic()
     cluster = _plan(where, given)
     try:
@@ -107,18 +107,23 @@ def _demonstrate(cluster: LocalCluster, running: Running, *, stay: bool) -> int:
 
 def _command(words: str, where: Path) -> str:
     suffix = "" if where == data_dir() else f" --data-dir {where}"
-    return f"miniplane {words}{suffix}"
+    return f"{_program()} {words}{suffix}"
+
+
+def _program() -> str:
+    """How to call us again: by name where a shell finds that, else as we were called."""
+    return "miniplane" if shutil.which("miniplane") else sys.argv[0]
 
 
 def _print_next(cluster: LocalCluster, *, told: bool = False) -> None:
     """The next commands to try; `told` says that the demo's objects are there."""
     first = "kubectl create deployment web --image=nginx --replicas=2"
-    why = "miniplane trace outsider svc/api-service    why a packet does not arrive" if told else first
+    why = f"{_program()} trace outsider svc/api-service    why a packet does not arrive" if told else first
     print(
         f"""
 Try next:
   export KUBECONFIG={cluster.kubeconfig}
-  kubectl get pods -A -o wide        (or: miniplane get pods -A -o wide)
+  kubectl get pods -A -o wide        (or: {_program()} get pods -A -o wide)
   {_command("status", cluster.data_dir)}                   what runs, and where this machine reaches in
   {why}"""
     )
