@@ -38,7 +38,7 @@ MAX_FLOWS = 1024
 """UDP clients remembered per port; the longest silent is forgotten first."""
 RETRY_S = 1.0
 LOOPBACK = "127.0.0.1"
-ANYWHERE = ("0.0.0.0", "::")
+ANYWHERE = ("0.0.0.0", "::")  # noqa: S104  compared with the setting
 """Addresses that can be bound but not reached."""
 
 
