@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from miniplane.api import meta
 from miniplane.api.kind import Object
 from miniplane.dataplane.dns_resolv import resolv_conf
-from miniplane.errors import ApiError, Conflict, NotFound
+from miniplane.errors import ApiError, NotFound
 from miniplane.observe import logs
 
 from ..network.base import Link
@@ -168,9 +168,22 @@ class PodWorker:
             return None
         if meta.is_deleted(self._pod):
             return await self._end()
+        left_s = self._deadline()
         if phase(self._view()) in _OVER:
             return await self._rest()
-        return await self._advance()
+        delay = await self._advance()
+        return min((item for item in (left_s, delay) if item is not None), default=None)
+
+    def _deadline(self) -> float | None:
+        """The seconds that the pod may still be active; one that has had its time has failed."""
+        limit_s = self._pod["spec"].get("activeDeadlineSeconds")
+        if limit_s is None or phase(self._view()) in _OVER:
+            return None
+        left_s = limit_s - (self._host.clock.now() - self._started_at).total_seconds()
+        if left_s <= 0:
+            self._failure = "DeadlineExceeded", "Pod was active on the node longer than the specified deadline"
+            self._event("Normal", *self._failure)
+        return float(left_s)
 
     async def _advance(self) -> float | None:
         """Towards running."""
@@ -348,7 +361,7 @@ class PodWorker:
         await self._release()
         try:
             await self._host.api.finish(self._pod)
-        except (NotFound, Conflict):
+        except NotFound:
             self._is_finished = True
         except ApiError as error:
             log.warning("pod not deleted", pod=meta.key_of(self._pod), error=error)
@@ -399,7 +412,7 @@ class PodWorker:
             return None
         try:
             await self._host.api.report(self._pod, status)
-        except (NotFound, Conflict):
+        except NotFound:
             return None
         except ApiError as error:
             log.warning("pod status not written", pod=meta.key_of(self._pod), error=error)

@@ -16,7 +16,7 @@ from agents.network.ipam import Ipam
 from miniplane import config
 from miniplane.api import meta
 from miniplane.api.kind import Object
-from miniplane.errors import NotFound, Unavailable
+from miniplane.errors import Conflict, NotFound, Unavailable
 from tests.unit.kubelet.fakes import ManualClock, MemoryNetwork, settle
 
 
@@ -516,6 +516,39 @@ async def test_pod_that_is_gone_from_the_server_ends(world: World, monkeypatch: 
     await world.delete()
     await world.clock.advance(2)
     assert world.task.done()
+
+
+@pytest.mark.parametrize("request_", ["report", "finish"])
+async def test_a_conflict_is_tried_again(world: World, monkeypatch: pytest.MonkeyPatch, request_: str) -> None:
+    """The server gives up after too many other writers; the pod's status and its last delete must not be lost by it."""
+    real, refused = getattr(world, request_), list[str]()
+
+    async def busy(*args: Any) -> None:
+        if not refused:
+            refused.append(request_)
+            raise Conflict("the object has been modified")
+        await real(*args)
+
+    monkeypatch.setattr(world, request_, busy)
+    await world.run(NGINX)
+    await world.clock.advance(1)
+    assert world.status["phase"] == "Running"
+    await world.delete()
+    await world.clock.advance(3)
+    assert (refused, world.finished) == ([request_], ["u1"])
+
+
+async def test_a_pod_fails_at_its_deadline(world: World) -> None:
+    """After activeDeadlineSeconds it is Failed, its containers stop, and its address is free."""
+    await world.run(NGINX, activeDeadlineSeconds=60)
+    await world.clock.advance(59)
+    assert world.status["phase"] == "Running"
+    await world.clock.advance(1)
+    assert (world.status["phase"], world.status["reason"]) == ("Failed", "DeadlineExceeded")
+    assert "DeadlineExceeded" in world.reasons
+    await world.clock.advance(31)
+    assert "terminated" in world.container()["state"]
+    assert not world.network.links
 
 
 async def test_host_network_pod_has_the_nodes_address(world: World) -> None:
