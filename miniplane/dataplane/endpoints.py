@@ -94,9 +94,23 @@ def endpoint_of(service: Object, pod: Object, address: str, nodes: Mapping[str, 
         endpoint["nodeName"] = node
         if zone := meta.labels(nodes.get(node, {})).get("topology.kubernetes.io/zone"):
             endpoint["zone"] = zone
+    if ready and (hints := _hints(service["spec"].get("trafficDistribution") or "", endpoint)):
+        endpoint["hints"] = hints
     if spec.get("hostname") and spec.get("subdomain") == meta.name(service):
         endpoint["hostname"] = spec["hostname"]
     return endpoint
+
+
+def _hints(distribution: str, endpoint: Object) -> Object:
+    """Whom a ready endpoint is meant for, by the Service's `trafficDistribution`: its own zone, and its own node.
+
+    Proxies fall back from node to zone to everything, so PreferSameNode says both.
+    """
+    if distribution not in ("PreferClose", "PreferSameZone", "PreferSameNode"):
+        return {}
+    node = endpoint.get("nodeName", "") if distribution == "PreferSameNode" else ""
+    whom = {"forZones": endpoint.get("zone", ""), "forNodes": node}
+    return {kind: [{"name": name}] for kind, name in whom.items() if name}
 
 
 def grouped(

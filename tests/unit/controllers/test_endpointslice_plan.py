@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from controllers.endpointslice import MANAGER, MAX_ENDPOINTS, Plan, plan
 from miniplane.api.kind import Object
 
@@ -114,3 +116,42 @@ def test_names_repeat_for_a_stale_cache() -> None:
     """A second run that does not see the first one's slice chooses the same name, which the server refuses."""
     one, two = plan(service(), [pod(0)], {}, []), plan(service(), [pod(0)], {}, [])
     assert one.create[0]["metadata"]["name"] == two.create[0]["metadata"]["name"]
+
+
+def _node(name: str, zone: str = "") -> Object:
+    return {"metadata": {"name": name, "labels": {"topology.kubernetes.io/zone": zone} if zone else {}}}
+
+
+@pytest.mark.parametrize(
+    ("distribution", "zone", "hints"),
+    [
+        ("PreferClose", "east", {"forZones": [{"name": "east"}]}),
+        ("PreferSameZone", "east", {"forZones": [{"name": "east"}]}),
+        ("PreferSameNode", "east", {"forZones": [{"name": "east"}], "forNodes": [{"name": "node-1"}]}),
+        ("PreferSameNode", "", {"forNodes": [{"name": "node-1"}]}),
+        ("PreferClose", "", None),
+        (None, "east", None),
+    ],
+)
+def test_traffic_distribution_makes_hints(distribution: str | None, zone: str, hints: Object | None) -> None:
+    """A ready endpoint is meant for its zone, and for its node if asked for; what is unknown gives no hint."""
+    made = plan(service(trafficDistribution=distribution), [pod(0)], {"node-1": _node("node-1", zone)}, [])
+    assert made.create[0]["endpoints"][0].get("hints") == hints
+
+
+def test_only_ready_endpoints_have_hints() -> None:
+    """What terminates or is not ready is meant for nobody, so that it can't make others' hints useless."""
+    pods = [pod(0), pod(1, ready=False), pod(2, deleted=True)]
+    made = plan(service(trafficDistribution="PreferClose"), pods, {"node-1": _node("node-1", "east")}, [])
+    assert ["hints" in endpoint for endpoint in made.create[0]["endpoints"]] == [True, False, False]
+
+
+def test_a_change_of_distribution_rewrites_the_slices_once() -> None:
+    """Hints come and go with the field, and stay without a write while it stays."""
+    nodes = {"node-1": _node("node-1", "east")}
+    plain = stored(plan(service(), [pod(0)], nodes, []))
+    close = service(trafficDistribution="PreferClose")
+    hinted = plan(close, [pod(0)], nodes, plain)
+    assert len(hinted.update) == 1
+    assert plan(close, [pod(0)], nodes, stored(hinted, plain)) == Plan()
+    assert len(plan(service(), [pod(0)], nodes, stored(hinted, plain)).update) == 1
