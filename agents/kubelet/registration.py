@@ -15,7 +15,7 @@ from miniplane.aio import Clock
 from miniplane.api import meta
 from miniplane.api.kind import Object
 from miniplane.api.meta import Key
-from miniplane.api.wellknown import HOSTNAME, KUBELET_ADDRESS
+from miniplane.api.wellknown import HOSTNAME, KUBELET_ADDRESS, OWN
 from miniplane.client import Client, PatchType
 from miniplane.errors import AlreadyExists, ApiError, NotFound
 from miniplane.kinds import NODE
@@ -51,9 +51,14 @@ class NodeFacts:
     """0: the machine's."""
 
 
-def node_object(facts: NodeFacts) -> Object:
-    """The Node as it is registered; its status comes after."""
+def node_object(facts: NodeFacts, before: Object | None = None) -> Object:
+    """The Node as it is registered; its status comes after.
+
+    A Node that somebody deleted `before` comes back with its pod ranges, since its pods still have their addresses,
+    and with what other parts of this agent have told in annotations.
+    """
     architecture = _architecture()
+    ranges, told = (before or {}).get("spec") or {}, meta.annotations(before or {})
     return {
         "apiVersion": "v1",
         "kind": "Node",
@@ -61,11 +66,12 @@ def node_object(facts: NodeFacts) -> Object:
             "name": facts.name,
             "labels": {HOSTNAME: facts.name, "kubernetes.io/os": "linux", "kubernetes.io/arch": architecture},
             "annotations": {
+                **{name: value for name, value in told.items() if name.startswith(OWN)},
                 KUBELET_ADDRESS: f"{facts.kubelet_host}:{facts.kubelet_port}",
                 **facts.annotations,
             },
         },
-        "spec": {},
+        "spec": {name: ranges[name] for name in ("podCIDR", "podCIDRs") if ranges.get(name)},
     }
 
 
@@ -149,6 +155,7 @@ class NodeReporter:
         self._facts = facts
         self._clock = clock
         self._node: Object | None = None
+        self._before: Object | None = None
         self._is_registered = False
         self._has_range = False
         self._changed = asyncio.Event()
@@ -156,6 +163,7 @@ class NodeReporter:
     def update(self, node: Object | None) -> None:
         """The Node as it is stored now; None when somebody has deleted it."""
         self._node = node
+        self._before = node or self._before
         self._is_registered = self._is_registered and node is not None
         has_range = node is not None and bool((node.get("spec") or {}).get("podCIDR"))
         if node is None or has_range != self._has_range:
@@ -200,7 +208,7 @@ class NodeReporter:
 
     async def _register(self) -> Object:
         """Create the Node, or take over the one that is there: labels and annotations become ours."""
-        wanted = node_object(self._facts)
+        wanted = node_object(self._facts, self._before)
         try:
             return await self._client.create(NODE, wanted)
         except AlreadyExists:

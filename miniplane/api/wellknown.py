@@ -14,6 +14,8 @@ DEFAULT_INGRESS_CLASS = "ingressclass.kubernetes.io/is-default-class"
 MIRROR_POD = "kubernetes.io/config.mirror"
 LOAD_BALANCER_FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
 
+OWN = "miniplane.io/"
+"""What our own labels and annotations begin with."""
 KUBELET_ADDRESS = "miniplane.io/kubelet-address"
 """Annotation of a Node: `host:port` where its kubelet's HTTPS server is really reached."""
 TUNNEL_ADDRESS = "miniplane.io/tunnel-address"

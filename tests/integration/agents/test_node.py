@@ -1,13 +1,14 @@
 """A node's agent against the real API server, with real bytes."""
 
 import asyncio
+import contextlib
 
 import pytest
 
 from miniplane.api.kind import Object
 from miniplane.api.meta import Key
 from miniplane.client.streams import run
-from miniplane.errors import ApiError
+from miniplane.errors import ApiError, NotFound
 from miniplane.kinds import CONFIG_MAP, EVENT, LEASE, NODE, POD
 from tests.integration.agents.conftest import PATIENCE_S, Site
 
@@ -30,6 +31,23 @@ async def test_node_registers_and_becomes_ready_with_its_range(site: Site) -> No
         lease = await site.client.get(LEASE, "node-1", "kube-node-lease")
         assert lease["spec"]["holderIdentity"] == "node-1"
         assert lease["metadata"]["ownerReferences"][0]["uid"] == node["metadata"]["uid"]
+
+
+async def test_a_deleted_node_comes_back_with_its_range(site: Site) -> None:
+    """Deleting the Node of a running agent costs neither the pods' addresses nor what the node has told."""
+    async with site.agent():
+        await site.give_range(cidr="10.244.7.0/24")
+        await site.run("web", NGINX)
+        await site.running("web")
+        node = before = await site.client.get(NODE, "node-1")
+        await site.client.delete(NODE, Key("", "node-1"))
+        async with asyncio.timeout(PATIENCE_S):
+            while node["metadata"]["uid"] == before["metadata"]["uid"]:
+                await asyncio.sleep(0.02)
+                with contextlib.suppress(NotFound):
+                    node = await site.client.get(NODE, "node-1")
+    assert node["spec"]["podCIDRs"] == ["10.244.7.0/24"]
+    assert node["metadata"]["annotations"] == before["metadata"]["annotations"]
 
 
 def ready_condition(node: Object) -> Object:
