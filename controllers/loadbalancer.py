@@ -96,15 +96,18 @@ class LoadBalancer:
         return found
 
     async def _hold(self, service: Object, address: str, ctx: Context) -> None:
-        """Write finalizer, announcing node and status where they are not as wanted, in this order."""
+        """Write finalizer, announcing node and status where they are not as wanted, in this order.
+
+        A list of finalizers is written whole, so only over the one that was read.
+        """
         key, node = meta.key_of(service), announcer(address, ctx.cache(NODE).list())
         finalizers, annotations = meta.finalizers(service), meta.annotations(service)
-        wanted: Object = {}
+        wanted: Object = {"resourceVersion": service["metadata"]["resourceVersion"]}
         if wellknown.LOAD_BALANCER_FINALIZER not in finalizers:
             wanted["finalizers"] = [*finalizers, wellknown.LOAD_BALANCER_FINALIZER]
         if node and annotations.get(wellknown.ANNOUNCED_BY) != node:
             wanted["annotations"] = {wellknown.ANNOUNCED_BY: node}
-        if wanted:
+        if len(wanted) > 1:
             await ctx.client.patch(SERVICE, key, {"metadata": wanted})
         if addresses_of(service) != [address]:
             status = {"loadBalancer": {"ingress": [{"ip": address, "ipMode": "VIP"}]}}
@@ -115,10 +118,12 @@ class LoadBalancer:
         self._given.pop(meta.uid(service), None)
         key, finalizers = meta.key_of(service), meta.finalizers(service)
         if addresses_of(service) and not service["spec"].get("loadBalancerClass"):
-            await ctx.client.patch(SERVICE, key, {"status": {"loadBalancer": None}}, subresource="status")
+            body: Object = {"status": {"loadBalancer": {"ingress": None}}}
+            service = await ctx.client.patch(SERVICE, key, body, subresource="status")
         if wellknown.LOAD_BALANCER_FINALIZER in finalizers:
             left = [item for item in finalizers if item != wellknown.LOAD_BALANCER_FINALIZER]
-            body = {"metadata": {"finalizers": left, "annotations": {wellknown.ANNOUNCED_BY: None}}}
+            metadata = {"resourceVersion": service["metadata"]["resourceVersion"], "finalizers": left}
+            body = {"metadata": metadata | {"annotations": {wellknown.ANNOUNCED_BY: None}}}
             await ctx.client.patch(SERVICE, key, body)
         return DONE
 
