@@ -22,7 +22,7 @@ from miniplane.api import meta
 from miniplane.api.kind import Kind, Object
 from miniplane.client import requests
 from miniplane.client.requests import Page, Request, Selection
-from miniplane.errors import ApiError, Expired, Reason, from_status
+from miniplane.errors import ApiError, Expired, Reason, Unavailable, from_status
 from miniplane.observe import logs
 
 log = logs.get("miniplane.client.watch")
@@ -100,8 +100,11 @@ class Position:
     failures: int = 0
 
     def advance(self, line: bytes) -> WatchEvent:
-        """The event of one line of a watch; moves on. Raises what an ERROR line tells."""
-        event = orjson.loads(line)
+        """The event of one line of a watch; moves on. Raises what an ERROR line tells; Unavailable for half a line."""
+        try:
+            event = orjson.loads(line)
+        except orjson.JSONDecodeError as error:  # a server that went in the midst of it
+            raise Unavailable("the watch broke off within an event") from error
         word, obj = event["type"], event["object"]
         if word == "ERROR":
             raise from_status(obj, obj.get("code") or Reason.INTERNAL_ERROR.code)

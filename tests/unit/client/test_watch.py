@@ -123,6 +123,17 @@ async def test_a_broken_connection_is_resumed_after_doubling_pauses() -> None:
     assert clock.slept == [0.1, 0.2, 0.4, 0.1]
 
 
+async def test_half_a_line_is_a_broken_connection() -> None:
+    """A server that goes while it writes an event costs a pause, not the informer; the event comes again."""
+    whole = line("ADDED", pod("y", 6))
+    script = Script(Page([], "5"), [whole[:20]], [whole])
+    clock = EagerClock()
+    told = await events(script, clock)
+    assert told == [Init(), InitDone("5"), Apply(pod("y", 6))]
+    assert script.revisions == ["5", "5", "6"]
+    assert clock.slept == [0.1]
+
+
 @pytest.mark.parametrize("as_line", [True, False])
 async def test_an_old_revision_begins_again(*, as_line: bool) -> None:
     """410, as an answer or as an event, leads back to Init."""
