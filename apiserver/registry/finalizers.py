@@ -5,6 +5,7 @@ The server only marks: an object with finalizers gets a deletionTimestamp and go
 k8s.io/apiserver, pkg/registry/rest/delete.go and pkg/registry/generic/registry/store.go.
 """
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -13,7 +14,7 @@ from typing import Any
 
 from miniplane.api.kind import Kind, Object
 from miniplane.api.meta import parse_timestamp, timestamp
-from miniplane.errors import bad_request, conflict, not_found
+from miniplane.errors import NotFound, bad_request, conflict, not_found
 
 from ..admission.chain import Attributes, Operation
 from ..store.base import Draft, Entry, KeyMissing, Put, Remove, RevisionConflict
@@ -143,7 +144,7 @@ class Deleter:
         gone: list[Entry] = []
         for entry in matching(listing.entries, selection):
             one = replace(target, namespace=entry.key.namespace, name=entry.key.name)
-            if self._pipeline.store.get(entry.key) is not None:
+            with contextlib.suppress(NotFound):
                 gone.append((await self.delete(one, options)).entry)
         return gone
 

@@ -1,5 +1,6 @@
 """Deletion: grace, finalizers, policies, preconditions, namespaces."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -141,3 +142,12 @@ async def test_some_namespaces_stay(api: Api, name: str) -> None:
         403,
         f'namespaces "{name}" is forbidden: this namespace may not be deleted',
     )
+
+
+async def test_two_collections_deleted_at_once(api: Api) -> None:
+    """What another request has taken away meanwhile is no error: both go on to their end."""
+    for number in range(20):
+        await api.make(MAPS, config_map(f"m{number}"))
+    answers = await asyncio.gather(api("DELETE", MAPS), api("DELETE", MAPS))
+    assert [answer.status for answer in answers] == [200, 200], answers
+    assert (await api("GET", MAPS)).obj["items"] == []
