@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from miniplane.aio import Clock
+from miniplane.aio import Clock, done_within, finishes_within, stop
 from miniplane.api import meta
 from miniplane.api.kind import Object
 
@@ -19,7 +19,6 @@ from .images.base import ContainerContext, Image, RunningContainer
 from .logs import Log
 from .probes import Prober, watch
 from .status import ContainerView, Running, State, Terminated, Waiting
-from .waiting import done_within, finishes_within, stop
 
 BACKOFF_FIRST_S = 10.0
 BACKOFF_LAST_S = 300.0

@@ -12,6 +12,7 @@ Counterpart upstream: kubelet's pod workers and `SyncPod`.
 import asyncio
 from collections.abc import Sequence
 
+from miniplane.aio import done_within, stop
 from miniplane.api import meta
 from miniplane.api.kind import Object
 from miniplane.dataplane.dns_resolv import resolv_conf
@@ -39,7 +40,6 @@ from .status import (
     pod_status,
     restart_policy,
 )
-from .waiting import done_within, stop
 
 log = logs.get("agents.kubelet.pods")
 

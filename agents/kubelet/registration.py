@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from miniplane.aio import Clock
+from miniplane.aio import Clock, done_within, stop
 from miniplane.api import meta
 from miniplane.api.kind import Object
 from miniplane.api.meta import Key
@@ -20,8 +20,6 @@ from miniplane.client import Client, PatchType
 from miniplane.errors import AlreadyExists, ApiError, NotFound
 from miniplane.kinds import NODE
 from miniplane.observe import logs
-
-from .waiting import done_within, stop
 
 log = logs.get("agents.kubelet.node")
 

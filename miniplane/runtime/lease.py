@@ -5,9 +5,10 @@ clock*, so clocks need not agree. A holder that can't renew in time stops before
 tools/leaderelection, with its default times.
 """
 
+import asyncio
 from dataclasses import dataclass
 
-from miniplane.aio import Clock
+from miniplane.aio import Clock, done_within, stop
 from miniplane.api import meta
 from miniplane.api.kind import Object
 from miniplane.api.meta import Key
@@ -62,10 +63,20 @@ class Leader:
         renewed = self._clock.monotonic()
         while True:
             await self._clock.sleep(RETRY_S)
-            if await self._try():
-                renewed = self._clock.monotonic()
+            began = self._clock.monotonic()
+            if await self._try_within(RENEW_WITHIN_S - (began - renewed)):
+                renewed = began
             elif self._clock.monotonic() - renewed >= RENEW_WITHIN_S or not self._is_mine():
                 raise LeadershipLost(f"lost the lease {self._key}")
+
+    async def _try_within(self, seconds: float) -> bool:
+        """As `_try`; a server that does not answer in time is as one that refuses."""
+        trying = asyncio.create_task(self._try(), name=f"renewal of {self._key}")
+        try:
+            answered = await done_within(self._clock, seconds, trying)
+        finally:
+            await stop(trying)
+        return answered and trying.result()
 
     async def release(self) -> None:
         """Let go, so that the next one need not wait. Does its best."""

@@ -8,12 +8,12 @@ from typing import Any
 
 from aiohttp import web
 
+from miniplane.aio import stop
 from miniplane.observe import logs
 
 from ..applets.base import Input, NoInput
 from ..applets.command import Streams, run
 from ..containers import Container
-from ..waiting import stop
 from .channels import CLOSE, ERROR, STDERR, STDIN, STDOUT, Channels, Pipe, exit_status, failure_status
 from .terminal import Terminal
 

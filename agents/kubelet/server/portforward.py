@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from miniplane.aio import stop
+
 from ...network.base import Link
 from ..streams import Stream, connect
-from ..waiting import stop
 from .channels import V4, V5, Channels
 from .tunnel import PROTOCOL, Tunnel
 

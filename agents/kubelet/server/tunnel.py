@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 from aiohttp import WSMsgType, web
 
+from miniplane.aio import stop
 from miniplane.observe import logs
 
 from ...network.base import Link
 from ..streams import Stream, connect
-from ..waiting import stop
 from .spdy import (
     Data,
     Decoder,

@@ -4,6 +4,8 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import apiserver
 from miniplane import aio
 from miniplane.api import meta
@@ -77,6 +79,23 @@ async def test_a_dead_leader_is_replaced_after_its_lease(world: Any) -> None:
     holding = asyncio.create_task(first.hold())
     await clock.somebody_sleeps()
     await clock.advance(2)
+    (lost,) = await asyncio.gather(holding, return_exceptions=True)
+    assert isinstance(lost, LeadershipLost)
+
+
+async def test_a_leader_whose_server_is_silent_stops_in_time(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A renewal that gets no answer costs the lease before another candidate may take it."""
+    clock = SimulatedClock()
+    leader = Leader(world.client, clock, LOCK, "first")
+    await leader.acquire()
+
+    async def silent(*_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(world.client, "get", silent)
+    holding = asyncio.create_task(leader.hold())
+    await clock.somebody_sleeps()
+    await clock.advance(15)
     (lost,) = await asyncio.gather(holding, return_exceptions=True)
     assert isinstance(lost, LeadershipLost)
 
