@@ -3,7 +3,7 @@
 Upstream: pkg/controller/endpoint; the API is deprecated since 1.33 and truncated at 1,000 addresses.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from miniplane.api import meta
@@ -42,7 +42,7 @@ def subsets(service: Object, pods: Iterable[Object]) -> list[Object]:
             found = [
                 _address(endpoint)
                 for endpoint in ordered
-                if endpoint["conditions"]["ready"] is wanted and not (endpoint["conditions"]["terminating"])
+                if endpoint["conditions"]["ready"] is wanted and (wanted or not endpoint["conditions"]["terminating"])
             ]
             if found:
                 subset[field] = found
@@ -54,6 +54,23 @@ def subsets(service: Object, pods: Iterable[Object]) -> list[Object]:
 
 def _unnamed(port: Object) -> Object:
     return {key: value for key, value in port.items() if key != "name"}
+
+
+def wanted_of(service: Object, pods: Sequence[Object], old: Object | None) -> Object:
+    """The Endpoints that a Service should have; what is not ours in the `old` ones stays."""
+    before: Object = old or {"apiVersion": "v1", "kind": "Endpoints", "metadata": {}}
+    metadata: Object = {
+        **before["metadata"],
+        "namespace": meta.namespace(service),
+        "name": meta.name(service),
+        "labels": {**meta.labels(service), **MANAGED_BY},
+    }
+    annotations = {name: text for name, text in metadata.pop("annotations", {}).items() if name != OVER_CAPACITY}
+    if sum(backs(pod) for pod in pods) > LIMIT:
+        annotations[OVER_CAPACITY] = "truncated"
+    if annotations:
+        metadata["annotations"] = annotations
+    return {**before, "metadata": metadata, "subsets": subsets(service, pods)}
 
 
 @on.reconcile(SERVICE, also=[on.mapped(POD, services_of_pod), on.named(ENDPOINTS)])
@@ -70,15 +87,9 @@ async def endpoints(key: Key, ctx: Context) -> Result:
     if not service["spec"].get("selector") or meta.is_deleted(service):
         return DONE
     pods = ctx.cache(POD).list(key.namespace, LabelSelector.from_map(service["spec"]["selector"]))
-    wanted: Object = {
-        "apiVersion": "v1",
-        "kind": "Endpoints",
-        "metadata": {"namespace": key.namespace, "name": key.name, "labels": {**meta.labels(service), **MANAGED_BY}},
-        "subsets": subsets(service, pods),
-    }
+    wanted = wanted_of(service, pods, old)
     if old is None:
         await ctx.client.create(ENDPOINTS, wanted)
-    elif (old.get("subsets") or []) != wanted["subsets"] or meta.labels(old) != wanted["metadata"]["labels"]:
-        metadata = {**old["metadata"], "labels": wanted["metadata"]["labels"]}
-        await ctx.client.update(ENDPOINTS, {**wanted, "metadata": metadata})
+    elif wanted != {"subsets": [], **old}:
+        await ctx.client.update(ENDPOINTS, wanted)
     return DONE

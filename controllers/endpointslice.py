@@ -159,11 +159,16 @@ def service_of_slice(slice_: Object, _ctx: Context) -> Iterable[Key]:
         yield Key(meta.namespace(slice_), name)
 
 
+def has_slices(service: Object) -> bool:
+    """Whether a Service's endpoints are the pods that it selects; an ExternalName one is only another name."""
+    return bool(service["spec"].get("selector")) and service["spec"].get("type") != "ExternalName"
+
+
 @on.reconcile(SERVICE, also=[on.mapped(POD, services_of_pod), on.mapped(ENDPOINT_SLICE, service_of_slice)])
 async def endpoint_slices(key: Key, ctx: Context) -> Result:
     """Bring the slices of one Service in line with its pods."""
     service = ctx.cache(SERVICE).get(key)
-    if service is None or not service["spec"].get("selector") or meta.is_deleted(service):
+    if service is None or not has_slices(service) or meta.is_deleted(service):
         return DONE  # a deleted Service's slices go by owner reference, hand-made ones are not ours
     selector = LabelSelector.from_map(service["spec"]["selector"])
     pods = ctx.cache(POD).list(key.namespace, selector)
