@@ -1,18 +1,20 @@
 """Watches: a stream of events that starts where the client says and follows selectors as objects enter and leave.
 
-The bytes of an event are made once and shared by all watches of the same form (docs/explanation/flow.md). A watch that
-falls behind the store's window is closed; the client lists again. Upstream counterpart: the API concepts page on
-watches, k8s.io/apiserver, pkg/storage/cacher.
+The bytes of an event are made once and shared by all watches of the same form, those of a batch by all that ask alike
+(docs/explanation/flow.md); the store hands a batch over in a callback that writes it to the socket, so that no task
+wakes for it. A watch that falls behind the store's window is closed; the client lists again. Upstream counterpart: the
+API concepts page on watches, k8s.io/apiserver, pkg/storage/cacher.
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
 
 from miniplane.aio import Clock
 from miniplane.api.kind import Kind, Object
@@ -30,6 +32,10 @@ _CHUNK = 256
 """Initial events in one write."""
 _SHARED = 2048
 """Encoded events of derived forms that are kept for other watches."""
+_BATCHES, _BATCH_BYTES = 16, 256 * 1024
+"""Encoded batches that are kept for other watches, and how large one may be to be kept."""
+_FULL = 64 * 1024
+"""Bytes that wait in a connection before its watch waits, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,7 @@ class Watches:
         self._timeout_s = timeout_s
         self._bookmark_s = bookmark_s
         self._shared: OrderedDict[tuple[int, str, Form, str], bytes] = OrderedDict()
+        self._batches: OrderedDict[tuple[Any, ...], bytes] = OrderedDict()
         self._open: set[Subscription] = set()
 
     def close(self) -> None:
@@ -132,32 +139,34 @@ class Watches:
         return stream.response
 
     async def _follow(self, stream: "_Stream", subscription: Subscription, options: WatchOptions) -> None:
-        end = self._clock.monotonic() + (options.timeout_s or self._timeout_s)
-        async for batch in self._batches(subscription, end):
-            if batch:
-                await stream.events(batch)
-            elif options.bookmarks:
-                await stream.bookmark(subscription.revision)
-
-    async def _batches(self, subscription: Subscription, end: float) -> AsyncIterator[Sequence[Event]]:
-        """Batches of events, and an empty one whenever a bookmark is due; a last one of these at the end."""
-        bookmark = self._clock.monotonic() + self._bookmark_s
-        while True:
-            now = self._clock.monotonic()
-            if now >= end:
-                yield ()
-                return
+        now = self._clock.monotonic()
+        end, bookmark = now + (options.timeout_s or self._timeout_s), now + self._bookmark_s
+        pump = _Pump(stream, subscription)
+        while now < end:
             try:
                 async with asyncio.timeout(max(min(bookmark, end) - now, 0)):
-                    batch = await anext(subscription)
+                    await pump.run()
             except TimeoutError:
-                if self._clock.monotonic() >= bookmark:
-                    bookmark += self._bookmark_s
-                    yield ()
-                continue
-            except StopAsyncIteration:
+                now = self._clock.monotonic()
+            else:
                 return
-            yield batch
+            if now >= bookmark:
+                bookmark += self._bookmark_s
+                if options.bookmarks:
+                    await stream.bookmark(subscription.revision)
+        if options.bookmarks:
+            await stream.bookmark(subscription.revision)
+
+    def batch(self, key: tuple[Any, ...]) -> bytes | None:
+        """The bytes of a batch that another watch has made."""
+        return self._batches.get(key)
+
+    def keep_batch(self, key: tuple[Any, ...], data: bytes) -> None:
+        """Keep the bytes of a batch for other watches."""
+        if len(data) <= _BATCH_BYTES:
+            self._batches[key] = data
+            if len(self._batches) > _BATCHES:
+                self._batches.popitem(last=False)
 
     def line(self, call: Call, kind: Kind, entry: Entry, form: Form, event_type: EventType) -> bytes:
         """The bytes of a live event in a derived form, shared between watches that ask alike."""
@@ -175,6 +184,54 @@ class Watches:
         return self._renderer.shape(call, kind, obj, form)
 
 
+class _Pump:
+    """Moves batches from a subscription to a stream: in the store's callback while the connection takes them.
+
+    A task has work only when the connection is full, the watch ends or something fails.
+    """
+
+    def __init__(self, stream: "_Stream", subscription: Subscription) -> None:
+        self._stream = stream
+        self._subscription = subscription
+        self._stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._stopped.set_result(None)  # the first push is the task's
+
+    async def run(self) -> None:
+        """Return when the subscription ends. May be cancelled and called again.
+
+        Raises:
+            SlowConsumer, ConnectionError: The watch is over.
+        """
+        while True:
+            await asyncio.shield(self._stopped)
+            await self._stream.drain()
+            if self._subscription.closed:
+                return
+            self._stopped = asyncio.get_running_loop().create_future()
+            self._push()
+
+    def _push(self) -> None:
+        try:
+            while batch := self._subscription.take():
+                if not self._stream.send(batch):
+                    self._stop()
+                    return
+            if self._subscription.closed:
+                self._stop()
+            else:
+                self._subscription.on_ready(self._push)
+        except Exception as error:  # noqa: BLE001  raised in the task that serves the watch
+            self._stop(error)
+
+    def _stop(self, error: Exception | None = None) -> None:
+        if self._stopped.done():
+            return
+        if error is None:
+            self._stopped.set_result(None)
+        else:
+            self._stopped.set_exception(error)
+
+
 class _Stream:
     """One watch's answer: turns events into lines and writes them."""
 
@@ -185,13 +242,20 @@ class _Stream:
         self._selection = selection
         self._form = form
         self._plain = form.shape is Shape.OBJECT
+        query = call.query
+        asked = (query.get(name, "") for name in ("labelSelector", "fieldSelector", "includeObject"))
+        self._key = (call.path, form, *asked)
+        """What the bytes of a batch depend on, beside the batch."""
+        self._writer: AbstractStreamWriter | None = None
+        self._chunked = False
         self.response = web.StreamResponse(
             headers={"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
         )
 
     async def start(self) -> None:
         """Send the head, so that the client knows that it watches."""
-        await self.response.prepare(self._call.request)
+        self._writer = await self.response.prepare(self._call.request)
+        self._chunked = self.response.headers.get("Transfer-Encoding") == "chunked"
 
     async def initial(self, entries: Sequence[Entry]) -> None:
         """What is there, as ADDED events."""
@@ -205,12 +269,30 @@ class _Stream:
         shaped = self._watches.shape(self._call, self._kind, entry.obj, self._form)
         return event_line(EventType.ADDED, orjson.dumps(shaped))
 
-    async def events(self, batch: Sequence[Event]) -> None:
-        """What has happened."""
-        if self._plain and not self._selection:
-            await self._write(event.line for event in batch)
-        else:
-            await self._write(self._lines(batch))
+    def send(self, batch: Sequence[Event]) -> bool:
+        """Write what has happened without waiting; False if the connection is full and `drain` is due.
+
+        Raises:
+            ConnectionError: The client has left.
+        """
+        key = (*self._key, batch[0].entry.revision, batch[-1].entry.revision)
+        data = self._watches.batch(key)
+        if data is None:
+            plain = self._plain and not self._selection
+            data = b"".join(event.line for event in batch) if plain else b"".join(self._lines(batch))
+            self._watches.keep_batch(key, data)
+        transport = self._call.request.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the client has left")
+        if data:
+            # Past the response's writer, whose `write` is a coroutine: most of the cost of a small write.
+            transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+        return transport.get_write_buffer_size() <= _FULL
+
+    async def drain(self) -> None:
+        """Wait until the connection takes more."""
+        if self._writer is not None:
+            await self._writer.drain()
 
     def _lines(self, batch: Sequence[Event]) -> Iterator[bytes]:
         name, selection = self._selection.name, self._selection

@@ -7,7 +7,7 @@ loop that opened the store; a finished `commit` is on disk and visible to every 
 Upstream counterpart: k8s.io/apiserver `storage.Interface` together with its watch cache.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol, Self
@@ -203,6 +203,22 @@ class Subscription(Protocol):
 
         Raises SlowConsumer, or StopAsyncIteration after `close` and when the store closes.
         """
+
+    def take(self) -> Sequence[Event]:
+        """The next batch without waiting, empty if there is none: for who serves a crowd without a task for each.
+
+        Raises SlowConsumer.
+        """
+
+    def on_ready(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once, as soon as there is something that `take` did not give, or the watch is closed.
+
+        Not together with iterating. The callback must not raise.
+        """
+
+    @property
+    def closed(self) -> bool:
+        """Whether the watch has ended."""
 
     @property
     def revision(self) -> int:

@@ -10,9 +10,10 @@ Everything here belongs to the event loop's thread.
 """
 
 import asyncio
+import time
 import weakref
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Self
 
@@ -38,7 +39,7 @@ class Window:
         """Namespaces with events that watches have not been woken for, and the position of the first of these."""
         self._limits = limits
         self._bytes = 0
-        self._rest: asyncio.TimerHandle | None = None
+        self._rest: asyncio.Handle | None = None
 
     @property
     def end(self) -> int:
@@ -72,17 +73,23 @@ class Window:
             self._rest.cancel()
 
     def _wake(self) -> None:
-        """Wake who waits for what is due, then rest if they were many."""
+        """Wake who waits for what is due, then rest for as long as it took them."""
         due, self.due = self.due, {}
-        woken = 0
+        woken, start = 0, time.perf_counter()
         for namespace, position in due.items():
             watches = self.waiting.pop(namespace, set())
             woken += len(watches)
             for watch in watches:
                 watch.wake(position)
-        rest = woken * self._limits.wake_s
+        # After whoever was woken by it, and after what they wrote has been handed to the system.
+        self._rest = asyncio.get_running_loop().call_soon(self._woken, start, woken)
+
+    def _woken(self, start: float, woken: int) -> None:
+        rest = min(max(time.perf_counter() - start, woken * self._limits.wake_s), self._limits.rest_s)
         if rest > _SHORT_S:
-            self._rest = asyncio.get_running_loop().call_later(min(rest, self._limits.rest_s), self._rested)
+            self._rest = asyncio.get_running_loop().call_later(rest, self._rested)
+        else:
+            self._rested()
 
     def _rested(self) -> None:
         self._rest = None
@@ -113,7 +120,7 @@ class Watch:
         self._window = window
         self._namespace = namespace
         self._position = position
-        self._waiter: asyncio.Future[None] | None = None
+        self._callback: Callable[[], None] | None = None
         self._closed = False
 
     def __aiter__(self) -> Self:
@@ -122,38 +129,30 @@ class Watch:
     async def __anext__(self) -> Sequence[Event]:
         """See `Subscription`."""
         while not self._closed:
-            if batch := self._take():
+            if batch := self.take():
                 return batch
             await self._wait()
         raise StopAsyncIteration
 
     @property
+    def closed(self) -> bool:
+        """See `Subscription`."""
+        return self._closed
+
+    @property
     def revision(self) -> int:
         """See `Subscription`."""
         window, position = self._window, self._position
-        if self._waiter is not None and not self._waiter.done():
+        if self._callback is not None:
             position = max(position, window.due.get(self._namespace, window.end))
         if position >= window.end:
             return self._hub.revision
         return window.events[max(position - window.start, 0)].entry.revision - 1
 
-    def close(self) -> None:
+    def take(self) -> Sequence[Event]:
         """See `Subscription`."""
-        self._closed = True
-        self._release()
-
-    def wake(self, position: int) -> None:
-        """Called by the window: an event for this watch stands at `position` or after, unless it has read on since."""
-        self._position = max(self._position, position)
-        self._release()
-
-    def _release(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def _take(self) -> Sequence[Event]:
         window, size = self._window, self._hub.limits.watch_batch
-        while self._position < window.end:
+        while self._position < window.end and not self._closed:
             low = self._position - window.start
             if low < 0:
                 self._closed = True
@@ -166,20 +165,47 @@ class Watch:
                 return batch
         return ()
 
+    def on_ready(self, callback: Callable[[], None]) -> None:
+        """See `Subscription`."""
+        self._callback = callback
+        if self._closed:
+            self._release()
+        else:
+            self._window.waiting.setdefault(self._namespace, set()).add(self)
+
+    def close(self) -> None:
+        """See `Subscription`."""
+        self._closed = True
+        self._leave()
+        self._release()
+
+    def wake(self, position: int) -> None:
+        """Called by the window: an event for this watch stands at `position` or after, unless it has read on since."""
+        self._position = max(self._position, position)
+        self._release()
+
+    def _release(self) -> None:
+        callback, self._callback = self._callback, None
+        if callback is not None:
+            callback()
+
+    def _leave(self) -> None:
+        """Wait no more. Still listed: not woken, so what is here and not due was not for this watch."""
+        waiting = self._window.waiting.get(self._namespace, set())
+        if self in waiting:
+            waiting.discard(self)
+            self._position = max(self._position, self._window.due.get(self._namespace, self._window.end))
+            if not waiting:
+                del self._window.waiting[self._namespace]
+
     async def _wait(self) -> None:
-        waiting = self._window.waiting.setdefault(self._namespace, set())
-        waiting.add(self)
-        self._waiter = asyncio.get_running_loop().create_future()
+        future = asyncio.get_running_loop().create_future()
+        self.on_ready(lambda: None if future.done() else future.set_result(None))
         try:
-            await self._waiter
+            await future
         finally:
-            self._waiter = None
-            # Still listed: cancelled or closed before it was woken, so what is here and not due was not for this watch.
-            if self in (waiting := self._window.waiting.get(self._namespace, set())):
-                waiting.discard(self)
-                self._position = max(self._position, self._window.due.get(self._namespace, self._window.end))
-                if not waiting:
-                    del self._window.waiting[self._namespace]
+            self._callback = None
+            self._leave()
 
 
 class Broadcast:

@@ -19,9 +19,9 @@ class Limits:
     watch_batch: int = 512
     """Events in one batch of a watch, so that the bytes of one answer stay bounded."""
 
-    wake_s: float = 25e-6
-    """Seconds of rest that a fan-out earns for each watch it woke: about what a server spends on answering one. While a
-    crowd rests, events gather, and each of them costs less; up to 80 watches never rest, 1,000 for 25 ms."""
+    wake_s: float = 5e-6
+    """A fan-out is followed by a rest that is as long as it took, and at least so many seconds for each watch it woke.
+    While a crowd rests, events gather, and each of them costs less; a few watches never rest, 1,000 for some 10 ms."""
 
     rest_s: float = 0.1
     """The longest rest."""

@@ -241,3 +241,34 @@ async def test_closing_the_store_ends_watches(opener: Opener) -> None:
 
 async def _drain(watch: Subscription) -> list[str]:
     return [line async for batch in watch for line in told(batch)]
+
+
+async def test_a_callback_tells_of_what_can_be_taken(store: Store) -> None:
+    """Without a task: called once for the first of what comes, and again only when asked to again."""
+    watch = store.watch("/pods", "default", since=0)
+    calls: list[str] = []
+    assert watch.take() == ()
+    watch.on_ready(lambda: calls.append("ready"))
+    await store.commit([put("x", "other")])
+    assert calls == []
+    await store.commit([put("a")])
+    await store.commit([put("b")])
+    assert calls == ["ready"]
+    assert told(watch.take()) == ["ADDED a@2", "ADDED b@3"]
+    assert watch.take() == ()
+    await store.commit([put("c")])
+    assert calls == ["ready"]
+    assert not watch.closed
+
+
+async def test_a_callback_tells_of_the_end(store: Store) -> None:
+    """Of a watch that is closed while it waits, and at once of one that is closed already."""
+    watch = store.watch("/pods", since=0)
+    calls: list[str] = []
+    watch.on_ready(lambda: calls.append("ended"))
+    watch.close()
+    assert (calls, watch.closed) == (["ended"], True)
+    watch.on_ready(lambda: calls.append("ended before"))
+    assert calls == ["ended", "ended before"]
+    await store.commit([put("a")])
+    assert watch.take() == ()
