@@ -10,7 +10,7 @@ from miniplane.api import meta
 from miniplane.api.kind import Object
 from miniplane.api.meta import Key
 from miniplane.api.selectors import LabelSelector
-from miniplane.dataplane.endpoints import families_of, grouped
+from miniplane.dataplane.endpoints import backs, families_of, grouped
 from miniplane.errors import NotFound
 from miniplane.kinds import ENDPOINTS, POD, SERVICE
 from miniplane.runtime import DONE, Context, On, Result
