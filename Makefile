@@ -7,7 +7,7 @@ ARCH := $(subst arm64,aarch64,$(shell uname -m))
 IMAGE_WHEELS := --only-binary=:all: --python-version 3.11 $(foreach libc,17 28,--platform manylinux_2_$(libc)_$(ARCH)) \
   --platform manylinux2014_$(ARCH)
 
-.PHONY: help setup demo test lint fmt bench wheel image clean
+.PHONY: help setup demo test lint fmt docs bench wheel wheelhouse image clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -41,6 +41,9 @@ fmt: setup  ## format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: setup  ## renew the generated pages of the documentation
+	$(BIN)/python docs/reference/generate.py
+
 bench: setup  ## measure, each figure beside its limit
 	$(BIN)/python bench/run.py
 
@@ -48,9 +51,11 @@ wheel: setup  ## build the wheel into dist/
 	rm -rf dist
 	$(BIN)/python -m hatchling build
 
-image: wheel  ## build the container image from the wheel and wheels of its dependencies
+wheelhouse: wheel  ## fetch the wheels that the image installs into dist/wheelhouse/
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check -d dist/wheelhouse -c constraints.txt \
 	  $(IMAGE_WHEELS) dist/miniplane-*.whl
+
+image: wheelhouse  ## build the container image from the wheel and wheels of its dependencies
 	docker build -t miniplane -f deploy/Dockerfile $(IMAGE_FLAGS) .
 
 clean:  ## remove what the targets above made
