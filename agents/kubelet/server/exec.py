@@ -127,7 +127,7 @@ class _Session:
         try:
             await asyncio.wait({command, sending, reading, overflow, interrupt}, return_when=asyncio.FIRST_COMPLETED)
             if command.done():
-                self._finish(exit_status(command.result(), argv))
+                self._finish(_end(command, argv))
             elif interrupt.done():
                 await stop(command)
                 self._finish(exit_status(_INTERRUPTED, argv))

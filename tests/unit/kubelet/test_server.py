@@ -154,6 +154,18 @@ async def test_exec_reads_standard_input(site: Site) -> None:
     assert channels == {1: b"hello"}
 
 
+async def test_exec_of_a_failing_applet(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug in an applet ends the command with a Status that names it, not the connection without one."""
+
+    async def broken(*_: object) -> int:
+        raise LookupError("a bug")
+
+    await site.run(shell("sleep 100"))
+    monkeypatch.setattr("agents.kubelet.server.exec.run", broken)
+    _, status = await site.exec("true", stdout="true")
+    assert (status["status"], "LookupError('a bug')" in status["message"]) == ("Failure", True)
+
+
 async def test_exec_on_a_terminal(site: Site) -> None:
     """With a tty keys are echoed, lines end with CR LF, and Ctrl-D ends the shell."""
     await site.run(shell("sleep 100"))
