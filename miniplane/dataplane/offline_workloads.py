@@ -1,0 +1,82 @@
+"""Workloads as the pods that they stand for, named `<workload>-0`, `<workload>-1` and so on."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from miniplane.api import meta
+from miniplane.api.kind import Object
+
+WORKLOADS = ("Deployment", "ReplicaSet", "ReplicationController", "StatefulSet", "DaemonSet", "Job")
+
+
+def pods(objects: list[Object]) -> Iterator[Object]:
+    """The pods of all workloads whose pods are not among the objects already, as in an export of a live cluster."""
+    stated = {(meta.namespace(obj), *owner) for obj in objects for owner in _owner(obj)}
+    workloads = [obj for obj in objects if obj["kind"] in WORKLOADS]
+    nodes = _node_names(objects)
+    taken = {meta.key_of(obj) for obj in objects if obj["kind"] == "Pod"}
+    for workload in workloads:
+        key = (meta.namespace(workload), workload["kind"], meta.name(workload))
+        if key in stated or any(_is_of(workload, owner) for owner in _owner(workload)):
+            continue
+        for number in range(_count(workload, nodes)):
+            pod = _pod(workload, number, nodes)
+            if meta.key_of(pod) not in taken:
+                yield pod
+
+
+def _owner(obj: Object) -> Iterator[tuple[str, str]]:
+    owner = meta.controller_of(obj)
+    if owner is not None:
+        yield owner["kind"], owner["name"]
+
+
+def _is_of(workload: Object, owner: tuple[str, str]) -> bool:
+    """A ReplicaSet of a Deployment: its pods are the Deployment's."""
+    return workload["kind"] == "ReplicaSet" and owner[0] == "Deployment"
+
+
+def _node_names(objects: Iterable[Object]) -> list[str]:
+    stated = {meta.name(obj) for obj in objects if obj["kind"] == "Node"}
+    named = {(obj.get("spec") or {}).get("nodeName") or "" for obj in objects if obj["kind"] == "Pod"}
+    return sorted((stated | named) - {""})
+
+
+def _count(workload: Object, nodes: list[str]) -> int:
+    spec: Mapping[str, Any] = workload.get("spec") or {}
+    if workload["kind"] == "DaemonSet":
+        return max(len(nodes), 1)
+    count = spec.get("parallelism" if workload["kind"] == "Job" else "replicas")
+    return 1 if count is None else int(count)
+
+
+def _pod(workload: Object, number: int, nodes: list[str]) -> Object:
+    spec = workload.get("spec") or {}
+    template = meta.clone(spec.get("template") or {})
+    metadata = template.get("metadata") or {}
+    labels = metadata.get("labels") or (spec.get("selector") or {}).get("matchLabels") or {}
+    name = f"{meta.name(workload)}-{number}"
+    body = template.get("spec") or {}
+    if workload["kind"] == "DaemonSet" and nodes:
+        body.setdefault("nodeName", nodes[number])
+    if workload["kind"] == "StatefulSet" and spec.get("serviceName"):
+        body = {"hostname": name, "subdomain": spec["serviceName"], **body}
+    owner = {
+        "apiVersion": workload.get("apiVersion", ""),
+        "kind": workload["kind"],
+        "name": meta.name(workload),
+        "uid": meta.uid(workload),
+        "controller": True,
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            **metadata,
+            "name": name,
+            "namespace": meta.namespace(workload),
+            "labels": labels,
+            "ownerReferences": [owner],
+        },
+        "spec": body,
+    }
