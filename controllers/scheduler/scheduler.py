@@ -19,7 +19,8 @@ from .scores import best
 
 SCHEDULER_NAME = "default-scheduler"
 RETRY_S = 10.0
-"""A pod that fits nowhere is tried again at the latest after this; changes of Nodes wake it at once."""
+"""A pod that fits nowhere is tried again at the latest after this; room on a node wakes it at once."""
+_WAITING = "waiting"
 
 
 def failure_message(total: int, reasons: Iterable[str]) -> str:
@@ -95,13 +96,27 @@ class Scheduler:
         return again(RETRY_S)
 
 
-def waiting_pods(_node: Object, ctx: Context) -> Iterable[Key]:
+def waiting_index(pod: Object) -> Iterable[str]:
+    """Index value of the pods that wait for a node."""
+    return (_WAITING,) if is_waiting(pod) else ()
+
+
+def waiting_pods(_changed: Object, ctx: Context) -> Iterable[Key]:
     """All pods that wait for a node: any change of a Node may make room."""
-    return [meta.key_of(pod) for pod in ctx.cache(POD).list() if is_waiting(pod)]
+    return [meta.key_of(pod) for pod in ctx.cache(POD).by_index(_WAITING, _WAITING)]
+
+
+def waiting_for_room(pod: Object, ctx: Context) -> Iterable[Key]:
+    """The same, if the pod has left its node room by ending or going."""
+    is_over = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+    if pod["spec"].get("nodeName") and (is_over or meta.key_of(pod) not in ctx.cache(POD)):
+        return waiting_pods(pod, ctx)
+    return ()
 
 
 def controller() -> On:
     """The scheduler; one worker, as upstream: pods are placed one after the other."""
     on = On("scheduler", workers=1)
-    on.reconcile(POD, also=[on.mapped(NODE, waiting_pods)])(Scheduler().reconcile)
+    on.index(POD, _WAITING, waiting_index)
+    on.reconcile(POD, also=[on.mapped(NODE, waiting_pods), on.mapped(POD, waiting_for_room)])(Scheduler().reconcile)
     return on
