@@ -1,8 +1,10 @@
 """Manifests become the world that a cluster would make of them."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from miniplane.api.kind import Object
 from miniplane.api.meta import clone
@@ -162,13 +164,23 @@ def test_addons_are_there_if_wanted_and_not_brought() -> None:
     assert not [obj for obj in built.objects if obj["kind"] == "Pod"]
 
 
-def test_the_addons_are_those_of_a_cluster() -> None:
-    """Names, labels, selectors and ports are the ones that the controllers' manifests have."""
-    for obj in (*offline_addons.DNS, *offline_addons.INGRESS):
-        assert obj["metadata"]["namespace"] == "kube-system"
-    found = world(make("Ingress", "i", spec={}), addons=True)
-    slices = {part["metadata"]["labels"]["kubernetes.io/service-name"] for part in found["EndpointSlice"].values()}
-    assert slices == {"kube-dns", "ingress"}
+@pytest.mark.parametrize(("name", "made"), [("dns", offline_addons.DNS), ("ingress", offline_addons.INGRESS)])
+def test_the_addons_are_those_of_a_cluster(name: str, made: tuple[Object, ...]) -> None:
+    """Names, selectors, labels and ports are the ones that the controllers' manifests have."""
+    text = (Path(__file__).parents[3] / "controllers" / "addons" / f"{name}.yaml").read_text()
+    real = {obj["kind"]: obj for obj in yaml.safe_load_all(text)}
+    for obj in made:
+        other = real[obj["kind"]]
+        assert (obj["metadata"]["namespace"], obj["metadata"]["name"]) == ("kube-system", other["metadata"]["name"])
+        assert obj["spec"]["selector"] == other["spec"]["selector"]
+        if obj["kind"] == "Service":
+            ports = [{"protocol": "TCP", **port} for port in other["spec"]["ports"]]
+            assert obj["spec"]["ports"] == ports
+        else:
+            template, others = obj["spec"]["template"], other["spec"]["template"]
+            assert template["metadata"]["labels"] == others["metadata"]["labels"]
+            ports = [{"protocol": "TCP", **port} for port in others["spec"]["containers"][0]["ports"]]
+            assert template["spec"]["containers"][0]["ports"] == ports
 
 
 def test_the_same_manifests_give_the_same_world() -> None:
