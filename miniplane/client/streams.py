@@ -4,7 +4,6 @@ Each message begins with a channel number; protocol v5 can also say that a chann
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -15,6 +14,7 @@ import aiohttp
 import orjson
 
 from miniplane import errors
+from miniplane.aio import stop
 from miniplane.api.meta import Key
 from miniplane.client.client import Client
 
@@ -72,9 +72,7 @@ async def execute(
             return await _receive(socket, write)
         finally:
             if feeding:
-                feeding.cancel()
-                with contextlib.suppress(asyncio.CancelledError, ConnectionError):
-                    await feeding
+                await stop(feeding)
 
 
 async def _feed(socket: aiohttp.ClientWebSocketResponse, stdin: asyncio.StreamReader) -> None:

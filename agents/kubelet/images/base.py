@@ -5,12 +5,11 @@ listeners on the pod's link, and needs no task while nobody talks to it.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from miniplane.aio import Clock
+from miniplane.aio import Clock, stop
 from miniplane.api.kind import Object
 
 from ...network.base import Link
@@ -113,9 +112,7 @@ class Served:
     async def kill(self) -> None:
         """End now."""
         if self._draining is not None:
-            self._draining.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._draining
+            await stop(self._draining)
         self.finish(KILLED)
         assert self._ending is not None
         await asyncio.shield(self._ending)
