@@ -20,6 +20,7 @@ from miniplane.kinds import REGISTRY
 from miniplane.observe import logs
 
 from .app import App, compose
+from .http.protocol import Server
 from .registry.bootstrap import bootstrap, check_network
 from .settings import Settings
 from .store import open_store
@@ -92,7 +93,7 @@ async def _serving(
     app: App, settings: Settings, listener: socket.socket, context: ssl.SSLContext | None
 ) -> AsyncIterator[None]:
     """Serve on the TCP socket and the Unix one."""
-    server = web.Server(
+    server = Server(
         app.handler,
         request_factory=_request_factory(settings.max_body_bytes),
         access_log=None,

@@ -88,8 +88,10 @@ class Documents:
         Raises:
             NotFound: No such group or version.
         """
-        parts = call.path.strip("/").split("/")
-        group, version = ("", parts[1]) if parts[0] == "api" else (parts[1], parts[2] if len(parts) > 2 else "")  # noqa: PLR2004
+        root, *parts = call.path.strip("/").split("/")
+        group, version, *more = ("", *parts) if root == "api" else (*parts, "") if len(parts) == 1 else parts
+        if more:
+            raise path_not_found()
         known = self._registry.group_versions()
         if version:
             if (group, version) not in known:

@@ -34,6 +34,7 @@ _VERBS: Mapping[str, str] = {
     "PATCH": "patch",
     "DELETE": "delete",
 }
+_NO = ("false", "0")
 _COLLECTION_VERBS: Mapping[str, str] = {**_VERBS, "GET": "list", "HEAD": "list", "DELETE": "deletecollection"}
 
 
@@ -107,5 +108,5 @@ def action(route: Route | None, method: str, path: str, query: Mapping[str, str]
 
 
 def is_watch(query: Mapping[str, str]) -> bool:
-    """Whether the query asks for a watch."""
-    return query.get("watch", "") in ("true", "True", "1", "t")
+    """Whether the query asks for a watch: as upstream reads it, any value but false and 0 does."""
+    return "watch" in query and query["watch"].lower() not in _NO

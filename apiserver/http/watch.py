@@ -47,6 +47,7 @@ class WatchOptions:
     """`sendInitialEvents`; None where the client does not say."""
     bookmarks: bool = False
     timeout_s: int = 0
+    """`timeoutSeconds`; a negative one is over at once."""
 
     @classmethod
     def parse(cls, call: Call) -> "WatchOptions":
@@ -65,7 +66,7 @@ class WatchOptions:
             call.query.get("resourceVersion", ""),
             call.flag("sendInitialEvents") if asks else None,
             call.flag("allowWatchBookmarks"),
-            max(call.number("timeoutSeconds"), 0),
+            call.number("timeoutSeconds"),
         )
 
 

@@ -18,6 +18,7 @@ from miniplane.errors import NotFound, bad_request, conflict, not_found
 
 from ..admission.chain import Attributes, Operation
 from ..store.base import Draft, Entry, KeyMissing, Put, Remove, RevisionConflict
+from .bodies import DELETE_OPTIONS, read_lenient
 from .decoding import Decoder, copy_of
 from .pipeline import Pipeline, is_finished
 from .reading import Selection, matching
@@ -59,9 +60,7 @@ def parse_options(decoder: Decoder, body: Body, query: Mapping[str, str]) -> Del
     Raises:
         ApiError: BadRequest, Invalid, UnsupportedMediaType.
     """
-    given: Object = decoder.read(body).obj if body.data.strip() else {}
-    if given.get("kind") not in (None, "", "DeleteOptions"):
-        raise bad_request(f"the kind in the data ({given['kind']}) does not match the expected kind (DeleteOptions)")
+    given: Object = read_lenient(decoder, body, DELETE_OPTIONS) if body.data.strip() else {}
     asked = {
         "gracePeriodSeconds": query.get("gracePeriodSeconds"),
         "propagationPolicy": query.get("propagationPolicy"),

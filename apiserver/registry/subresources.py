@@ -11,6 +11,7 @@ from miniplane.errors import Cause, Resource, bad_request, conflict, invalid, no
 
 from ..admission.chain import Attributes, Operation
 from ..store.base import Draft, Entry, KeyMissing, Put, Remove, RevisionConflict, Write
+from .bodies import BINDING, EVICTION, SCALE_BODY, read_lenient
 from .decoding import check_kind, copy_of
 from .finalizers import DeleteOptions, Deleter, options_of
 from .pipeline import Pipeline, Update, is_finished
@@ -53,11 +54,12 @@ class Subresources:
             ApiError: as `Pipeline.update`; Invalid for a number of replicas that is none.
         """
 
-        def change(entry: Entry, _warnings: list[str]) -> Object:
+        def change(entry: Entry, warnings: list[str]) -> Object:
             scale = make(scale_of(entry.obj))
-            check_kind(scale, "Scale", "autoscaling/v1")
+            check_kind(scale, SCALE_BODY.kind, SCALE_BODY.api_version)
+            self._pipeline.decoder.check(SCALE_BODY, scale, options.field_validation, warnings)
             replicas = (scale.get("spec") or {}).get("replicas") or 0
-            if not isinstance(replicas, int) or isinstance(replicas, bool) or replicas < 0:
+            if replicas < 0:
                 text = "must be greater than or equal to 0"
                 cause = invalid_field("spec.replicas", replicas, text).to_cause()
                 raise invalid(SCALE_RESOURCE, target.name, [cause])
@@ -80,8 +82,7 @@ class Subresources:
         Raises:
             ApiError: NotFound, BadRequest, Conflict where the pod is bound or going.
         """
-        binding = self._pipeline.decoder.read(body).obj
-        check_kind(binding, "Binding", "v1")
+        binding = self._pipeline.decoder.decode(BINDING, body, options.field_validation, [])
         node = (binding.get("target") or {}).get("name")
         if not node or (binding["target"].get("kind") or "Node") != "Node":
             cause = Cause("FieldValueRequired", "Required value", "target.name")
@@ -121,9 +122,7 @@ class Subresources:
         Raises:
             ApiError: as deletion.
         """
-        eviction = self._pipeline.decoder.read(body).obj
-        if eviction.get("kind") not in (None, "", "Eviction"):
-            raise bad_request(f"the kind in the data ({eviction['kind']}) does not match the expected kind (Eviction)")
+        eviction = read_lenient(self._pipeline.decoder, body, EVICTION, options.field_validation)
         name = (eviction.get("metadata") or {}).get("name")
         if name and name != target.name:
             raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({target.name})")
@@ -136,8 +135,7 @@ class Subresources:
         Raises:
             ApiError: NotFound, Conflict.
         """
-        wanted = self._pipeline.decoder.read(body).obj
-        check_kind(wanted, target.kind.kind, target.kind.api_version)
+        wanted = self._pipeline.decoder.decode(target.kind, body, options.field_validation, [])
 
         def change(obj: Object) -> None:
             given = wanted["metadata"].get("resourceVersion")

@@ -36,7 +36,7 @@ def _does_not_apply(why: str) -> Invalid:
     """Upstream's Status for a patch that fails on this object; the cause says why, which upstream keeps to itself."""
     return Invalid(
         "the server rejected our request due to an error in our request",
-        causes=[Cause("UnexpectedServerResponse", why)],
+        causes=[Cause("UnexpectedServerResponse", why, "patch")],
     )
 
 
