@@ -52,8 +52,8 @@ def describe(cls: type[Any]) -> dict[str, str]:
     texts: dict[str, str] = {}
     for node, after in zip(body.body, [*body.body[1:], None], strict=True):
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            has_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-            texts[node.target.id] = inspect.cleandoc(after.value.value) if has_text else ""  # type: ignore[union-attr]
+            told = after.value if isinstance(after, ast.Expr) else None
+            texts[node.target.id] = inspect.cleandoc(str(told.value)) if isinstance(told, ast.Constant) else ""
     return texts
 
 

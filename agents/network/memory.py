@@ -262,7 +262,8 @@ class End(asyncio.Transport):
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
         """The water marks in use, low and high."""
-        return (self._far._low, self._far._high) if isinstance(self._far, End) else (LOW_WATER, HIGH_WATER)  # noqa: SLF001
+        far = self._far
+        return (far._low, far._high) if isinstance(far, End) else (LOW_WATER, HIGH_WATER)  # noqa: SLF001  its own class
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Set the water marks, with asyncio's defaults."""

@@ -6,6 +6,7 @@ Each is made on first use and kept as bytes.
 import gzip
 import hashlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import orjson
@@ -96,15 +97,16 @@ class Documents:
         if version:
             if (group, version) not in known:
                 raise path_not_found()
-            make = lambda: discovery.resource_list(self._registry, group, version)  # noqa: E731
+            make = partial(discovery.resource_list, self._registry, group, version)
             return self._keep(("list", group, version), make).answer(call)
         if not any(name == group for name, _ in known):
             raise path_not_found()
         return self._keep(("group", group), lambda: discovery.api_group(self._registry, group)).answer(call)
 
     def _openapi(self, group: str, version: str) -> Document:
-        make = lambda: openapi.document(self._registry, group, version, self._definitions())  # noqa: E731
-        return self._keep(("openapi", group, version), make)
+        return self._keep(
+            ("openapi", group, version), lambda: openapi.document(self._registry, group, version, self._definitions())
+        )
 
     async def openapi_index(self, call: Call) -> Response:
         """`/openapi/v3`: the documents with their hashes."""

@@ -50,7 +50,7 @@ def parse(path: str, registry: Registry) -> Route | None:
 
 def _resource(group: str, version: str, parts: list[str], registry: Registry) -> Route | None:
     namespace = ""
-    if parts[0] == "namespaces" and len(parts) > 2 and parts[2] not in _NAMESPACE_SUBRESOURCES:  # noqa: PLR2004
+    if parts[0] == "namespaces" and parts[2:] and parts[2] not in _NAMESPACE_SUBRESOURCES:
         namespace, parts = parts[1], parts[2:]
     resource = parts[0]
     name = parts[1] if len(parts) > 1 else ""
@@ -67,7 +67,7 @@ def _resource(group: str, version: str, parts: list[str], registry: Registry) ->
         resource,
         namespace or (name if resource == "namespaces" and not group else ""),
         name,
-        parts[2] if len(parts) > 2 else "",  # noqa: PLR2004
+        parts[2] if parts[2:] else "",
         "/".join(parts[3:]),
         kind,
     )

@@ -94,8 +94,8 @@ async def test_three_ways_to_patch(api: Api) -> None:
     await api.make(DEPLOYMENTS, deployment())
     path = f"{DEPLOYMENTS}/web"
 
-    def containers(obj: dict[str, object]) -> list[str]:
-        return [item["name"] for item in obj["spec"]["template"]["spec"]["containers"]]  # type: ignore[index]
+    def containers(obj: dict[str, Any]) -> list[str]:
+        return [item["name"] for item in obj["spec"]["template"]["spec"]["containers"]]
 
     def body(name: str) -> dict[str, object]:
         return {"spec": {"template": {"spec": {"containers": [{"name": name, "image": "x"}]}}}}

@@ -125,8 +125,8 @@ class MemoryTransport(asyncio.Transport):
         elif isinstance(self._protocol, asyncio.BufferedProtocol):
             while data:
                 buffer = self._protocol.get_buffer(len(data))
-                size = min(len(buffer), len(data))  # type: ignore[arg-type]
-                buffer[:size] = data[:size]  # type: ignore[index]
+                size = min(len(buffer), len(data))  # type: ignore[arg-type]  # a Buffer of no known length
+                buffer[:size] = data[:size]  # type: ignore[index]  # as above
                 self._protocol.buffer_updated(size)
                 data = data[size:]
         else:
