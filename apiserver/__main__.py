@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from miniplane import config
+from miniplane import collector, config
 from miniplane.observe import logs
 
 from . import Settings, run
@@ -25,7 +25,7 @@ async def _until_stopped(settings: Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     with contextlib.suppress(asyncio.CancelledError):
-        await run(settings, ready=lambda: None)
+        await run(settings, ready=collector.settle)
     logs.get("apiserver").info("stopped")
 
 

@@ -6,7 +6,6 @@ Nothing here opens a socket; `apiserver.run` does.
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from random import SystemRandom
 from ssl import SSLContext
 
 from aiohttp import web
@@ -38,6 +37,7 @@ from .http.routes import parse
 from .http.verbs import Resources, Verbs
 from .http.watch import Watches
 from .registry.allocators import ServiceAllocator
+from .registry.chance import PooledRandom
 from .registry.companions import Companions
 from .registry.decoding import Decoder
 from .registry.finalizers import Deleter
@@ -65,7 +65,7 @@ def compose(
     settings: Settings, store: Store, registry: Registry, clock: Clock, kubelets: SSLContext | None = None
 ) -> App:
     """Wire the layers around an open store. `kubelets` is the TLS client context for the way to the nodes."""
-    random = SystemRandom()
+    random = PooledRandom()
     cache = settings.data_dir / "cache" if settings.data_dir != Path() else None
     schemas = definitions.load(registry, cache_dir=cache)
     decoder = Decoder(Schema(schemas))

@@ -20,6 +20,7 @@ import yaml
 from aiohttp import web
 
 import apiserver
+from miniplane import collector
 
 
 def ready(port: int) -> None:
@@ -39,6 +40,7 @@ async def run_apiserver(folder: Path) -> None:
     settings = apiserver.Settings(data_dir=folder, port=0, insecure_http=True, log_level="warning")
 
     def started() -> None:
+        collector.settle()
         config = yaml.safe_load((folder / "kubeconfig").read_text())
         ready(urlsplit(config["clusters"][0]["cluster"]["server"]).port or 0)
 

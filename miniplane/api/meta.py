@@ -121,12 +121,12 @@ def owner_reference(owner: Object, *, kind: Kind, controller: bool = True) -> Ob
 
 def timestamp(moment: datetime) -> str:
     """An aware time to the second, as Kubernetes writes Time: `2026-01-02T03:04:05Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).isoformat(timespec="seconds")[:-6] + "Z"
 
 
 def micro_timestamp(moment: datetime) -> str:
     """An aware time to the microsecond, as Kubernetes writes MicroTime: `2026-01-02T03:04:05.000006Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def parse_timestamp(text: str) -> datetime:

@@ -8,6 +8,7 @@ and pkg/api/validation.
 import ipaddress
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 from miniplane.api.kind import Kind, Object
 from miniplane.api.meta import annotations, finalizers, labels, metadata, owner_references
@@ -65,6 +66,14 @@ def _regex_error(rule: str, regex: str, *examples: str) -> str:
 
 
 def _matches(regex: str, text: str) -> bool:
+    if len(text) > SUBDOMAIN_LENGTH:
+        return re.fullmatch(regex, text, re.ASCII) is not None
+    return _matches_short(regex, text)
+
+
+@lru_cache(maxsize=4096)
+def _matches_short(regex: str, text: str) -> bool:
+    """Remembered, for the same few names come over and over again."""
     return re.fullmatch(regex, text, re.ASCII) is not None
 
 

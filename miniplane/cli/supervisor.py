@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from miniplane import collector
 from miniplane.observe import logs
 
 log = logs.get("miniplane.supervisor")
@@ -80,8 +81,13 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 def run_until_stopped(run: Run, ready: Callable[[], None], lifeline: int | None = None) -> None:
     """Run one program on a loop of its own until SIGTERM, and until `lifeline` reads end of file or else SIGINT."""
+
+    def started() -> None:
+        ready()
+        collector.settle()
+
     with asyncio.Runner(loop_factory=_new_loop) as runner:
-        runner.run(_serve(run, ready, lifeline))
+        runner.run(_serve(run, started, lifeline))
 
 
 class Supervisor:

@@ -14,6 +14,7 @@ from miniplane.api.validation import FieldError, Path, duplicate, forbidden, inv
 from miniplane.kinds.addresses import valid_address
 from miniplane.kinds.core.podstatus import summarize
 from miniplane.kinds.fields import elements, entries, named, open_section, optional, section, text
+from miniplane.kinds.podspec.accepted import Accepted
 from miniplane.kinds.podspec.defaults import default_pod, default_pod_spec
 from miniplane.kinds.podspec.resources import qos_class
 from miniplane.kinds.podspec.spec import pod_spec_errors, pod_spec_warnings, untidy_images, without_images
@@ -46,9 +47,16 @@ def prepare(pod: Object, old: Object | None) -> None:
 def validate(pod: Object, old: Object | None) -> Sequence[FieldError]:
     """The spec is right; and once it is there, hardly anything of it may change."""
     spec = section(pod, "spec")
-    errors = [*pod_spec_errors(_PATH, spec), *untidy_images(_PATH, spec)]
+    errors = list(_ACCEPTED.errors(spec))
     errors += _create(spec) if old is None else _update(spec, section(old, "spec"))
     return errors
+
+
+def _rules(spec: Object) -> Sequence[FieldError]:
+    return [*pod_spec_errors(_PATH, spec), *untidy_images(_PATH, spec)]
+
+
+_ACCEPTED = Accepted(_rules)
 
 
 def _create(spec: Object) -> Iterator[FieldError]:
