@@ -26,6 +26,7 @@ from .network.outside import OutsideWorld, gateway
 from .network.tunnel import TunnelClient, TunnelServer
 from .network.virtual import VirtualNetwork
 from .proxy.backends.userspace import UserspaceBackend, new_machine
+from .proxy.health import HealthServing
 from .proxy.loop import Proxy
 from .settings import Settings
 
@@ -59,7 +60,8 @@ async def data_path(
     tunnel = TunnelClient(pki.client_context(files), lambda node: _locate(informers, node))
     network.outside, network.peers = outside, tunnel
     _, port = await server.start(settings.host, settings.tunnel_port)
-    proxy = Proxy(settings.name, settings.network, informers, UserspaceBackend(machine), clock, registry)
+    backend = HealthServing(UserspaceBackend(machine), network.host())
+    proxy = Proxy(settings.name, settings.network, informers, backend, clock, registry)
     ports = HostPorts(network, outside, settings.network, bind=settings.host_ports_bind, advertise=settings.address)
     try:
         async with aio.background(proxy.run(), _host_ports(settings, client, informers, ports, clock)):

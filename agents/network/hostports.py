@@ -55,7 +55,7 @@ class Target:
 
 
 def targets(node: str, ip: str, services: Iterable[Object]) -> list[Target]:
-    """What the node with address `ip` offers for these Services: each node port, and what it announces. Sorted."""
+    """What the node with address `ip` offers for these Services: node ports of both kinds, and what it announces."""
     found: set[Target] = set()
     for service in services:
         spec = service.get("spec") or {}
@@ -63,6 +63,8 @@ def targets(node: str, ip: str, services: Iterable[Object]) -> list[Target]:
         if kind not in ("NodePort", "LoadBalancer"):
             continue
         announced = kind == "LoadBalancer" and meta.annotations(service).get(ANNOUNCED_BY) == node
+        if kind == "LoadBalancer" and spec.get("healthCheckNodePort"):
+            found.add(Target(ip, spec["healthCheckNodePort"], "TCP"))
         ingress = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or () if announced else ()
         for port in spec.get("ports") or ():
             protocol = port.get("protocol") or "TCP"

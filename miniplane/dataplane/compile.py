@@ -16,7 +16,7 @@ from miniplane.dataplane.groups import Groups
 from miniplane.dataplane.layout import FIXED_CHAINS, SERVICE_SETS, SETS, TABLE, pick_chain
 from miniplane.dataplane.packet import Prefix
 from miniplane.dataplane.policies import Policies
-from miniplane.dataplane.program import Problem, Program
+from miniplane.dataplane.program import Datagrams, HealthCheck, Problem, Program
 from miniplane.dataplane.routes import routes_for
 from miniplane.dataplane.ruleset import Chain, Element, NamedSet, Origin, Ruleset, Table, remark, span
 from miniplane.dataplane.services import Fragment, Frontend, Place, service_fragment
@@ -50,9 +50,20 @@ class Compiler:
             tables.append(family.compile(before, snapshot))
             problems += family.services.problems
         routes = old.routes if before and old and _same_places(before, snapshot) else routes_for(snapshot)
-        program = Program(snapshot.node, Ruleset(tuple(tables)), routes, tuple(dict.fromkeys(problems)))
+        program = Program(
+            snapshot.node,
+            Ruleset(tuple(tables)),
+            routes,
+            tuple(dict.fromkeys(problems)),
+            self._datagrams(old),
+            tuple(sorted(check for family in self._families.values() for check in family.services.health)),
+        )
         self._snapshot, self._program = snapshot, program
         return program
+
+    def _datagrams(self, old: Program | None) -> Datagrams:
+        found = {version: family.services.datagrams for version, family in self._families.items()}
+        return old.datagrams if old is not None and old.datagrams == found else found
 
 
 def compile(snapshot: Snapshot) -> Program:  # noqa: A001  the verb of this package
@@ -140,9 +151,11 @@ class Services:
         self._fragments: dict[tuple[str, str], tuple[Inputs, Fragment]] = {}
         self.chains: tuple[Chain, ...] = ()
         self.problems: tuple[Problem, ...] = ()
+        self.datagrams: dict[tuple[int, int], frozenset[tuple[int, int]]] = {}
+        self.health: tuple[HealthCheck, ...] = ()
 
     def compile(self, services: tuple[ServiceView, ...], slices: tuple[SliceView, ...], place: Place) -> Elements:
-        """The elements of `SERVICE_SETS`; sets `chains` and `problems` too."""
+        """The elements of `SERVICE_SETS`; sets the other attributes too."""
         by_service: dict[tuple[str, str], tuple[SliceView, ...]] = {}
         for item in slices:
             key = (item.namespace, item.service)
@@ -158,6 +171,8 @@ class Services:
         self._fragments = fragments
         ready = self._settle(list(fragments.values()))
         self.problems = tuple(chain.from_iterable(fragment.problems for fragment in ready))
+        self.datagrams = {key: ends for fragment in ready for key, ends in fragment.datagrams}
+        self.health = tuple(chain.from_iterable(fragment.health for fragment in ready))
         picks = sorted(frozenset().union(*(fragment.picks for fragment in ready)))
         self.chains = tuple(pick_chain(pick.backends, pick.timeout_s, local=pick.local) for pick in picks)
         return {

@@ -113,17 +113,16 @@ class Machine:
         return sorted(found.values(), key=lambda outcome: (-outcome.weight, str(outcome.packet)))
 
     def replace(self, program: Program) -> None:
-        """Take new rules. Connections stay, except UDP ones to endpoints that are gone."""
-        self.program = program
+        """Take new rules. Connections stay, except UDP ones from a Service's address to no endpoint that serves it."""
+        old, self.program = self.program, program
         for table in program.ruleset.tables:
             family = self._families.get(table.version)
             if family is None:
                 self._families[table.version] = _Family(table)
             else:
-                services = [family.indexes[name].source for name in ("endpoints", "services", "services-local")]
                 family.replace(table)
-                if any(table.set(item.name) is not item for item in services):
-                    self._clean_datagrams(family)
+        if program.datagrams is not old.datagrams and program.datagrams != old.datagrams:
+            self._clean_datagrams()
 
     def close(self, packet: Packet) -> None:
         """Forget the connection that `packet` belongs to, in whichever direction it goes."""
@@ -144,6 +143,8 @@ class Machine:
             verdict = self._hook(middle, run, connection, target)
         if verdict is None and not (entry is Entry.FORWARD and hop.kind is HopKind.NODE):
             verdict = self._hook(HookName.POSTROUTING, run, connection, target)
+        elif verdict is None and connection is not None and run.version in self._families:
+            run.src, run.sport = target.src, target.sport  # what ends here is translated back after input
         return verdict or Verdict.ACCEPT, hop
 
     def _hook(self, name: HookName, run: Run, connection: Connection | None, target: Tuple) -> Verdict | None:
@@ -178,21 +179,24 @@ class Machine:
         connection.mark = run.ct_mark
         self.conntrack.confirm(connection, run.now)
 
-    def _clean_datagrams(self, family: _Family) -> None:
-        """Forget UDP connections that the new rules would lead elsewhere."""
+    def _clean_datagrams(self) -> None:
+        """Forget UDP connections that lead nowhere, as kube-proxy does (pkg/proxy/conntrack).
+
+        An endpoint that terminates but serves keeps its connections. What was sent to a Service's address before the
+        Service was there, and so was never translated, begins anew; so does what went to a Service that is gone.
+        """
         if not self.conntrack.has_protocol(Protocol.UDP):
             return
-        indexes = family.indexes
-        served = {(*element.key[:3], element.data) for element in indexes["endpoints"].source.elements}
+        datagrams = self.program.datagrams
 
         def is_stale(connection: Connection) -> bool:
             first, now = connection.original, connection.translated
-            if first.protocol != Protocol.UDP or first.version != family.version:
+            if first.protocol != Protocol.UDP:
                 return False
-            frontend = (first.dst, int(first.protocol), first.dport)
-            if connection.is_target_translated:
-                return (*frontend, (now.dst, now.dport)) not in served
-            return indexes["services"].find(frontend) is not None
+            endpoints = datagrams.get(first.version, {}).get((first.dst, first.dport))
+            if endpoints is None:
+                return connection.is_target_translated
+            return (now.dst, now.dport) not in endpoints
 
         self.conntrack.forget_if(is_stale)
 

@@ -61,6 +61,7 @@ SETS: tuple[NamedSet, ...] = (
     NamedSet("source-ranges", (*_FRONTEND, Type.ADDRESS), interval=True),
     NamedSet("endpoints", (*_FRONTEND, Type.MARK), data=(Type.ADDRESS, Type.PORT)),
     NamedSet("choices", (*_FRONTEND, Type.MARK), data=(Type.MARK,)),
+    NamedSet("hairpins", (Type.ADDRESS, Type.ADDRESS)),
     NamedSet("affinity", (Type.ADDRESS, *_FRONTEND), data=(Type.MARK,), dynamic=True),
     NamedSet("self", (Type.ADDRESS, Type.ADDRESS)),
     NamedSet("pod-groups", (Type.ADDRESS,), data=(Type.MARK,)),
@@ -83,6 +84,7 @@ SERVICE_SETS = (
     "source-ranges",
     "endpoints",
     "choices",
+    "hairpins",
 )
 """The sets that Services fill."""
 POLICY_SETS = (
@@ -225,6 +227,12 @@ FIXED_CHAINS: tuple[Chain, ...] = (
                 why="asked for where the Service was chosen",
             ),
             _rule(IsTranslated(), In(_PAIR, "self"), Masquerade(), why="a pod reaches itself through a Service"),
+            _rule(
+                IsTranslated(),
+                In(_PAIR, "hairpins"),
+                Masquerade(),
+                why="a pod of another node reaches itself through this node",
+            ),
             _rule(
                 In((Field.SADDR,), "pod-ranges"),
                 In((Field.DADDR,), "inside", negated=True),

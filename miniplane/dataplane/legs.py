@@ -13,6 +13,7 @@ from miniplane.dataplane.packet import Entry, Packet, Verdict
 from miniplane.dataplane.parties import Parties
 from miniplane.dataplane.routes import HopKind
 from miniplane.dataplane.ruleset import Dnat, In, Masquerade, Origin, Plain, VerdictOf
+from miniplane.dataplane.services import HINTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,8 @@ class LegReader:
         local = f" on {self._leg.node}" if "local" in count else ""
         plural = "backend" if number == "1" else f"{number} backends"
         choice = f"the only {plural}" if number == "1" else f"one of {plural}"
-        self._add("service", origin, "accept", f"{frontend} leads to {choice}{local}{kept}")
+        near = " that is meant for this node or its zone" if step.element.origins[-1].field == HINTS else ""
+        self._add("service", origin, "accept", f"{frontend} leads to {choice}{local}{near}{kept}")
 
     def _backend(self, step: Step) -> None:
         assert step.element is not None

@@ -82,6 +82,30 @@ class Oracle:
                 found[answer] = found.get(answer, Fraction(0)) + chance / len(way.targets)
         return found
 
+    def serving(self, question: Question) -> set[tuple[str, int]] | None:
+        """The endpoints that running connections to a Service may stay with; None if the address is no Service's."""
+        for service in self._services:
+            for port in service["spec"].get("ports") or ():
+                if self._door(service, port, question):
+                    return {
+                        (item["address"], item["port"])
+                        for item in self._endpoints(service, port)
+                        if _is(item, "ready", default=True) or _is(item, "serving", default=True)
+                    }
+        return None
+
+    def health(self, node: str) -> dict[int, int]:
+        """`{health-check node port: ready endpoints on the node}`."""
+        found: dict[int, int] = {}
+        for service in self._services:
+            spec = service["spec"]
+            asked = spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
+            if asked and spec.get("healthCheckNodePort") and _cluster_ips(service):
+                ends = [item for part in self._parts(service) if part["ports"] for item in part["endpoints"]]
+                here = [item for item in ends if item.get("nodeName") == node and _is(item, "ready", default=True)]
+                found[spec["healthCheckNodePort"]] = len({item["addresses"][0] for item in here})
+        return found
+
     def _way(self, question: Question) -> _Way:
         for service in self._services:
             for port in service["spec"].get("ports") or ():
@@ -136,17 +160,23 @@ class Oracle:
 
     def _endpoints(self, service: Json, port: Json) -> list[Json]:
         found: dict[tuple[str, int], Json] = {}
-        for item in self._slices:
-            meta = item["metadata"]
-            is_mine = meta["namespace"] == service["metadata"]["namespace"]
-            if not is_mine or meta["labels"].get("kubernetes.io/service-name") != service["metadata"]["name"]:
-                continue
+        for item in self._parts(service):
             wanted = (port.get("name", ""), port.get("protocol", "TCP"))
             targets = [p["port"] for p in item["ports"] if (p.get("name", ""), p.get("protocol", "TCP")) == wanted]
             for endpoint in item["endpoints"] if targets else ():
                 key = (endpoint["addresses"][0], targets[0])
                 found.setdefault(key, {"address": key[0], "port": key[1], "nodeName": "", **endpoint})
         return list(found.values())
+
+    def _parts(self, service: Json) -> list[Object]:
+        """The Service's slices."""
+        mine = service["metadata"]["namespace"], service["metadata"]["name"]
+        label = "kubernetes.io/service-name"
+        return [
+            item
+            for item in self._slices
+            if (item["metadata"]["namespace"], item["metadata"]["labels"].get(label)) == mine
+        ]
 
     def _near(self, endpoints: list[Json], node: str) -> list[Json]:
         ready = [item for item in endpoints if _is(item, "ready", default=True)]

@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from miniplane.dataplane.layout import LOCAL_OFFSET, SERVICE_SETS, pick_name
-from miniplane.dataplane.packet import Address, Prefix
-from miniplane.dataplane.program import Problem
+from miniplane.dataplane.packet import Address, Prefix, Protocol
+from miniplane.dataplane.program import HealthCheck, Problem
 from miniplane.dataplane.ruleset import Data, Element, Goto, Origin, Plain, Value, span
 from miniplane.dataplane.stable import stable_ids
 from miniplane.dataplane.views import EndpointView, ServicePort, ServiceView, SliceView
+
+HINTS = "spec.trafficDistribution"
+"""The field that an element names, besides its port, where hints narrow the choice."""
 
 
 class Place(NamedTuple):
@@ -43,6 +46,8 @@ class Pick(NamedTuple):
 
 Frontend = tuple[int, int, int]
 """Address, protocol and port that a Service is reached by."""
+Served = tuple[tuple[int, int], frozenset[tuple[int, int]]]
+"""A frontend's address and port, and those of the endpoints that serve it."""
 
 
 class Door(NamedTuple):
@@ -63,6 +68,10 @@ class Fragment:
     picks: frozenset[Pick] = frozenset()
     frontends: tuple[Frontend, ...] = ()
     problems: tuple[Problem, ...] = ()
+    datagrams: tuple[Served, ...] = ()
+    """Its UDP frontends."""
+    health: tuple[HealthCheck, ...] = ()
+    """At most one, and only in the table of the Service's first family."""
 
 
 @dataclass(slots=True)
@@ -76,9 +85,11 @@ class _Draft:
     picks: set[Pick] = field(default_factory=set)
     frontends: list[Frontend] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    datagrams: list[Served] = field(default_factory=list)
+    health: tuple[HealthCheck, ...] = ()
 
-    def add(self, name: str, key: tuple[Value, ...], data: Data, origin: Origin) -> None:
-        self.elements[name].append(Element(key, data, (origin,)))
+    def add(self, name: str, key: tuple[Value, ...], data: Data, *origins: Origin) -> None:
+        self.elements[name].append(Element(key, data, origins))
 
     def claim(self, frontend: Frontend, origin: Origin) -> bool:
         """Whether the frontend is this Service's; twice in one Service is one."""
@@ -99,6 +110,8 @@ class _Draft:
             frozenset(self.picks),
             tuple(self.frontends),
             tuple(self.problems),
+            tuple(self.datagrams),
+            self.health,
         )
 
 
@@ -116,7 +129,21 @@ def service_fragment(
             draft.add("cluster-ips", (int(address),), None, draft.origin(f"spec.clusterIPs[{index}]"))
     for port in service.ports:
         _compile_port(draft, port, backends_of(port, slices, version), version)
+    if service.health_port and service.cluster_ips[0].version == version:
+        draft.health = (health_check(service, slices, place),)
     return draft.finish()
+
+
+def health_check(service: ServiceView, slices: Iterable[SliceView], place: Place) -> HealthCheck:
+    """How many of the Service's endpoints are here and ready: addresses of its first family, ports aside."""
+    version = service.cluster_ips[0].version
+    ready = {
+        endpoint.address
+        for item in slices
+        for endpoint in (item.endpoints if item.ports else ())
+        if endpoint.ready and endpoint.node == place.node and endpoint.address.version == version
+    }
+    return HealthCheck(service.health_port, service.namespace, service.name, len(ready))
 
 
 def backends_of(port: ServicePort, slices: Iterable[SliceView], version: int) -> list[Backend]:
@@ -167,7 +194,10 @@ def _compile_port(draft: _Draft, port: ServicePort, backends: list[Backend], ver
     service, place = draft.service, draft.place
     everywhere = usable(backends)
     cluster = near(everywhere, place)
+    hinted = (draft.origin(HINTS),) if len(cluster) < len(everywhere) else ()
     local = usable([item for item in backends if item.endpoint.node == place.node])
+    is_udp = port.protocol is Protocol.UDP
+    serving = frozenset((b.address, b.port) for b in backends if is_udp and (b.endpoint.ready or b.endpoint.serving))
     if service.affinity_s:
         ids = stable_ids([f"{item.address}:{item.port}" for item in backends])
         draft.ids = {(item.address, item.port): name for item, name in zip(backends, ids, strict=True)}
@@ -176,21 +206,29 @@ def _compile_port(draft: _Draft, port: ServicePort, backends: list[Backend], ver
         if door.address.version != version or not draft.claim(frontend, draft.origin(door.field)):
             continue
         origin = draft.origin(door.field)
+        if is_udp:
+            draft.datagrams.append(((frontend[0], frontend[2]), serving))
         if door.restricted:
             _restrict(draft, door.address, frontend)
         if not everywhere:
             draft.add("no-endpoints", frontend, None, origin)
         elif not door.external:
-            _serve(draft, frontend, local if service.internal_local else cluster, origin)
+            if service.internal_local:
+                _serve(draft, frontend, local, (origin,))
+            else:
+                _serve(draft, frontend, cluster, (origin, *hinted))
         else:
-            _serve(draft, frontend, cluster, origin)
+            _serve(draft, frontend, cluster, (origin, *hinted))
             if service.external_local:
-                _serve(draft, frontend, local, origin, offset=LOCAL_OFFSET)
+                _turn_back(draft, cluster)
+                _serve(draft, frontend, local, (origin,), offset=LOCAL_OFFSET)
             else:
                 draft.add("masqueraded", frontend, None, draft.origin("spec.externalTrafficPolicy"))
 
 
-def _serve(draft: _Draft, frontend: Frontend, backends: list[Backend], origin: Origin, *, offset: int = 0) -> None:
+def _serve(
+    draft: _Draft, frontend: Frontend, backends: list[Backend], origins: tuple[Origin, ...], *, offset: int = 0
+) -> None:
     """Lead a frontend to backends; to none means that all are on other nodes, and then packets are dropped."""
     services = "services-local" if offset else "services"
     if not backends:
@@ -199,7 +237,7 @@ def _serve(draft: _Draft, frontend: Frontend, backends: list[Backend], origin: O
         return
     pick = Pick(len(backends), draft.service.affinity_s, bool(offset))
     draft.picks.add(pick)
-    draft.add(services, frontend, Goto(pick_name(pick.backends, pick.timeout_s, local=pick.local)), origin)
+    draft.add(services, frontend, Goto(pick_name(pick.backends, pick.timeout_s, local=pick.local)), *origins)
     if not pick.timeout_s:
         for index, item in enumerate(backends, offset):
             draft.add("endpoints", (*frontend, index), (item.address, item.port), item.origin)
@@ -210,6 +248,13 @@ def _serve(draft: _Draft, frontend: Frontend, backends: list[Backend], origin: O
         draft.add("choices", (*frontend, index), (name,), item.origin)
         if (*frontend, name) not in known:
             draft.add("endpoints", (*frontend, name), (item.address, item.port), item.origin)
+
+
+def _turn_back(draft: _Draft, backends: list[Backend]) -> None:
+    """Under Local a pod is served without masquerade, but by another node it may be sent back to itself."""
+    for item in backends:
+        if item.endpoint.node != draft.place.node:
+            draft.add("hairpins", (item.address, item.address), None, item.origin)
 
 
 def _restrict(draft: _Draft, address: Address, frontend: Frontend) -> None:

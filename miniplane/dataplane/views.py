@@ -85,6 +85,8 @@ class ServiceView:
     external_local: bool
     affinity_s: int
     """Time-out of client affinity, 0 for none."""
+    health_port: int = 0
+    """The health-check node port, 0 for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +218,7 @@ def service_view(service: Object) -> ServiceView | None:
     ingress = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
     virtual = [item.get("ip") or "" for item in ingress if item.get("ipMode", "VIP") == "VIP"]
     affinity = (spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}
+    external_local = spec.get("externalTrafficPolicy") == "Local"
     return ServiceView(
         namespace=meta.namespace(service),
         name=meta.name(service),
@@ -225,8 +228,9 @@ def service_view(service: Object) -> ServiceView | None:
         source_ranges=_prefixes(spec.get("loadBalancerSourceRanges") or ()) if balanced else (),
         ports=ports if exposed else tuple(_without_node_port(port) for port in ports),
         internal_local=spec.get("internalTrafficPolicy") == "Local",
-        external_local=spec.get("externalTrafficPolicy") == "Local",
+        external_local=external_local,
         affinity_s=(affinity.get("timeoutSeconds") or 10800) if spec.get("sessionAffinity") == "ClientIP" else 0,
+        health_port=(spec.get("healthCheckNodePort") or 0) if balanced and external_local else 0,
     )
 
 

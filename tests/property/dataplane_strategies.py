@@ -187,6 +187,8 @@ def services(draw: Callable[[st.SearchStrategy[Any]], Any], number: int) -> Obje
         spec["internalTrafficPolicy"] = draw(st.sampled_from(("Cluster", "Local")))
         spec["externalIPs"] = list(EXTERNALS) if draw(st.integers(0, 4)) == 0 else []
         spec["sessionAffinity"] = draw(st.sampled_from(("None", "ClientIP")))
+    if kind == "LoadBalancer":
+        spec["healthCheckNodePort"] = 31000 + number
     if exposed:
         spec["externalTrafficPolicy"] = draw(st.sampled_from(("Cluster", "Local")))
     status: Object = {}
@@ -198,22 +200,23 @@ def services(draw: Callable[[st.SearchStrategy[Any]], Any], number: int) -> Obje
     return _object("Service", draw(st.sampled_from(NAMESPACES)), f"service-{number}", spec=spec, status=status)
 
 
+CONDITIONS: tuple[Object, ...] = (
+    {},
+    {"ready": True, "serving": True, "terminating": False},
+    {"ready": False, "serving": False, "terminating": False},
+    {"ready": False, "serving": True, "terminating": True},
+    {"ready": False, "serving": True, "terminating": False},
+    {"ready": False, "serving": False, "terminating": True},
+)
+
+
 @st.composite
 def slices(draw: Callable[[st.SearchStrategy[Any]], Any], service: Object, number: int, nodes: int) -> Object:
     """A slice for a Service, its endpoints in any condition, on pods that may not even exist."""
     endpoint = st.fixed_dictionaries(
         {
             "place": st.tuples(st.integers(1, nodes), st.sampled_from((0, 2, 3, 4))),
-            "conditions": st.sampled_from(
-                (
-                    {},
-                    {"ready": True, "serving": True, "terminating": False},
-                    {"ready": False, "serving": False, "terminating": False},
-                    {"ready": False, "serving": True, "terminating": True},
-                    {"ready": False, "serving": True, "terminating": False},
-                    {"ready": False, "serving": False, "terminating": True},
-                )
-            ),
+            "conditions": st.sampled_from(CONDITIONS),
             "hints": st.sampled_from(
                 (
                     {},
@@ -263,6 +266,27 @@ def worlds(draw: Callable[[st.SearchStrategy[Any]], Any], most_services: int = 3
     }
     names = tuple(node["metadata"]["name"] for node in nodes)
     return World((*nodes, *made, *offered, *parts, *rules, *spaces), names, running)
+
+
+@st.composite
+def later(draw: Callable[[st.SearchStrategy[Any]], Any], world: World) -> World:
+    """The same cluster a while later: endpoints have changed their condition, left, or moved to another port."""
+
+    def changed(item: Object) -> Object:
+        endpoints = [
+            {**endpoint, "conditions": draw(st.sampled_from(CONDITIONS))}
+            for endpoint in item["endpoints"]
+            if draw(st.integers(0, 3))
+        ]
+        ports_ = item["ports"] if draw(st.integers(0, 4)) else [{**port, "port": 8081} for port in item["ports"]]
+        return {**item, "endpoints": endpoints, "ports": ports_}
+
+    objects = [
+        changed(item) if item["kind"] == "EndpointSlice" else item
+        for item in world.objects
+        if item["kind"] != "Service" or draw(st.integers(0, 5))
+    ]
+    return World(tuple(objects), world.nodes, world.pods)
 
 
 def questions(world: World) -> st.SearchStrategy[Question]:

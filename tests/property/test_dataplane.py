@@ -2,6 +2,7 @@
 
 import os
 import random
+from dataclasses import replace
 from fractions import Fraction
 
 from hypothesis import given, settings
@@ -11,14 +12,14 @@ from miniplane.dataplane.cluster import KINDS, Cluster, Path
 from miniplane.dataplane.compile import Compiler
 from miniplane.dataplane.compile import compile as compile_snapshot
 from miniplane.dataplane.diff import apply, diff, normal
-from miniplane.dataplane.evaluate import Machine
+from miniplane.dataplane.evaluate import Machine, tuple_of
 from miniplane.dataplane.oracle import Answer, Answers, Oracle, Question
 from miniplane.dataplane.packet import Entry, Packet, Source, Verdict
 from miniplane.dataplane.parse_nft import catalogue, parse
 from miniplane.dataplane.render_nft import render
 from miniplane.dataplane.routes import HopKind
 from miniplane.dataplane.snapshot import Memo, Snapshot
-from tests.property.dataplane_strategies import NETWORK, World, questions, talks, worlds
+from tests.property.dataplane_strategies import NETWORK, World, later, questions, talks, worlds
 
 PACKETS_EACH = 6
 SCALE = int(os.environ.get("MINIPLANE_EXAMPLES", "1"))
@@ -153,3 +154,37 @@ def test_replies_find_back_to_the_sender_as_it_knows_itself(data: st.DataObject)
         back = machine.send(there.packet.reply(), entry=Entry.FORWARD, source=Source.PEER, now=1.0, choose=lambda _: 0)
         assert back.verdict is Verdict.ACCEPT
         assert back.packet == packet.reply()
+
+
+@settings(max_examples=50 * SCALE, deadline=None)
+@given(st.data())
+def test_udp_connections_stay_with_endpoints_that_serve(data: st.DataObject) -> None:
+    """After a change exactly those from a Service's address to no serving endpoint of it are gone; TCP ones stay."""
+    world = data.draw(worlds())
+    after = data.draw(later(world))
+    oracle = Oracle(after.objects, NETWORK)
+    compiler = Compiler()
+    machine = Machine(compiler.compile(_snapshot(world)))
+    sent = []
+    for number, question in enumerate(data.draw(st.lists(questions(world), min_size=6, max_size=6))):
+        packet = replace(_packet(question), sport=40000 + number)
+        entry, source = _entry(question)
+        outcome = machine.send(packet, entry=entry, source=source, now=0.0, choose=lambda count: count - 1)
+        if outcome.verdict is Verdict.ACCEPT and packet.protocol.has_ports:
+            sent.append((packet, question._replace(node=world.nodes[0]), outcome.packet))
+    machine.replace(compiler.compile(_snapshot(after)))
+    for packet, question, left in sent:
+        target = (str(left.dst), left.dport)
+        serving = oracle.serving(question)
+        stays = target == (question.dst, question.port) if serving is None else target in serving
+        found = machine.conntrack.find(tuple_of(packet), 1.0)
+        assert (found is not None) == (stays or question.protocol != "UDP"), (packet, left)
+
+
+@settings(max_examples=50 * SCALE, deadline=None)
+@given(worlds())
+def test_health_checks_count_ready_endpoints_here(world: World) -> None:
+    """Every balancer under Local has one, whatever else its endpoints are; nothing else has."""
+    for node in world.nodes:
+        checks = Cluster.from_objects(world.objects, NETWORK).machine(node).program.health_checks
+        assert {check.port: check.endpoints for check in checks} == Oracle(world.objects, NETWORK).health(node)

@@ -7,6 +7,7 @@ from miniplane.api.kind import Object
 from miniplane.dataplane.compile import Compiler
 from miniplane.dataplane.evaluate import Machine, Outcome
 from miniplane.dataplane.packet import Entry, Packet, Source, Verdict
+from miniplane.dataplane.program import HealthCheck
 from miniplane.dataplane.routes import Hop, HopKind
 from miniplane.dataplane.snapshot import Snapshot
 from tests.unit.dataplane.builders import NETWORK, endpoint, endpoint_slice, policy, seed, seed_policy, service
@@ -53,6 +54,15 @@ def test_a_reply_is_translated_back_and_passes_any_policy() -> None:
     there = _send(machine, packet)
     assert (there.verdict, str(there.packet.dst), there.packet.dport) == (Verdict.ACCEPT, "10.244.1.4", 8000)
     assert there.hop == Hop(HopKind.POD, "default/api-1")
+    assert _send(machine, there.packet.reply()).packet == packet.reply()
+
+
+def test_a_reply_to_the_node_itself_is_translated_back() -> None:
+    """The node's own connection to a ClusterIP is answered by the ClusterIP, too, though its reply ends at input."""
+    machine = _machine(seed())
+    packet = Packet.of("172.30.0.11", "10.96.0.20", dport=80)
+    there = machine.send(packet, entry=Entry.OUTPUT, source=Source.NODE, now=0.0, choose=lambda _: 0)
+    assert str(there.packet.dst) == "10.244.1.4"
     assert _send(machine, there.packet.reply()).packet == packet.reply()
 
 
@@ -125,6 +135,55 @@ def test_new_rules_end_udp_connections_to_gone_endpoints_and_keep_tcp() -> None:
         _send(machine, packet)
         machine.replace(compiler.compile(_snapshot(_with_api(endpoint("10.244.2.2"), protocol=protocol))))
         assert str(_send(machine, packet, now=1.0).packet.dst) == expected
+
+
+def _flow_after(first: list[Object], second: list[Object], dst: str = "10.96.0.20") -> tuple[str, int]:
+    """Where a running UDP flow's next packet goes after the endpoints were replaced."""
+    compiler = Compiler()
+    machine = Machine(compiler.compile(_snapshot(first)))
+    packet = Packet.of("10.244.1.2", dst, "UDP", dport=80)
+    _send(machine, packet)
+    machine.replace(compiler.compile(_snapshot(second)))
+    after = _send(machine, packet, now=1.0).packet
+    return str(after.dst), after.dport
+
+
+def test_a_udp_flow_stays_with_an_endpoint_that_terminates_and_serves() -> None:
+    """New flows go to the ready endpoint, the running one stays until its endpoint stops to serve."""
+    before = _with_api(endpoint("10.244.1.4"), protocol="UDP")
+    leaving = endpoint("10.244.1.4", ready=False, terminating=True)
+    gone = endpoint("10.244.1.4", ready=False, serving=False, terminating=True)
+    other = endpoint("10.244.2.2")
+    assert _flow_after(before, _with_api(leaving, other, protocol="UDP")) == ("10.244.1.4", 8000)
+    assert _flow_after(before, _with_api(gone, other, protocol="UDP")) == ("10.244.2.2", 8000)
+
+
+def test_a_udp_flow_to_an_endpoint_under_another_port_begins_anew() -> None:
+    """The same address under a new target port is another endpoint."""
+    before, after = (_with_api(endpoint("10.244.1.4"), protocol="UDP") for _ in range(2))
+    after[-1]["ports"][0]["port"] = 9000
+    assert _flow_after(before, after) == ("10.244.1.4", 9000)
+
+
+def test_a_udp_flow_that_was_there_before_the_service_is_translated_at_last() -> None:
+    """What went untranslated to an external address goes to the Service that has it now."""
+    after = _with_api(endpoint("10.244.1.4"), protocol="UDP", externalIPs=["192.0.2.9"])
+    assert _flow_after(seed(), after, "192.0.2.9") == ("10.244.1.4", 8000)
+
+
+def test_a_health_check_counts_ready_endpoints_of_the_node() -> None:
+    """Terminating ones do not count even where they serve; one pod under two ports counts once."""
+    ends = [
+        endpoint("10.244.1.4"),
+        endpoint("10.244.1.2", ready=False, terminating=True),
+        endpoint("10.244.2.2"),
+        endpoint("10.244.1.3", ready=False, serving=False),
+    ]
+    local: dict[str, Any] = {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "healthCheckNodePort": 31000}
+    objects = _with_api(*ends, **local)
+    assert _machine(objects).program.health_checks == (HealthCheck(31000, "default", "api", 1),)
+    assert _machine(_with_api(*ends[1:], **local)).program.health_checks[0].is_passed is False
+    assert _machine(_with_api(*ends, **{**local, "externalTrafficPolicy": "Cluster"})).program.health_checks == ()
 
 
 def test_two_clients_behind_one_node_get_different_ports() -> None:
