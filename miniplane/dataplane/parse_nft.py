@@ -59,6 +59,14 @@ def parse(text: str, catalogue: Catalogue | None = None) -> Ruleset:
     return _Parser(text, catalogue or {}).parse()
 
 
+def parse_part(text: str) -> Match | Statement:
+    """The one match or statement that a text says."""
+    part, rest = _part(text)
+    if rest:
+        raise ParseError(f"more than one part of a rule: {text}")
+    return part
+
+
 def catalogue(ruleset: Ruleset) -> Catalogue:
     """The origins that the ruleset's comments can only name by digest."""
     found: dict[str, tuple[Origin, ...]] = {}
@@ -83,7 +91,9 @@ _PROTOCOL_NUMBERS = {name: number for number, name in PROTOCOLS.items()}
 _PLAIN = {plain.value: plain for plain in Plain}
 _COMMENT = re.compile(r' ?comment "([^"]*)"')
 _HOOK = re.compile(r"type (\w+) hook (\w+) priority (-?\d+); policy accept;")
-_REMEMBER = re.compile(r"(update|delete) @(\S+) \{ (.+?)(?: timeout (\d+)s)? : (.+?) \}")
+_REMEMBER = re.compile(r"(update|delete) @(\S+) \{ (.+?)(?: timeout (\w+))? : (.+?) \}")
+_TIME = re.compile(r"(\d+)([dhms])")
+_SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _WORDS = "|".join(sorted(map(re.escape, _FIELD_WORDS), key=len, reverse=True))
 _FIELDS = re.compile(rf"(?:{_WORDS})(?: \. (?:{_WORDS}))*")
 _RANDOM = re.compile(r"numgen random mod (\d+)(?: offset (\d+))?")
@@ -229,8 +239,15 @@ def _remember_part(text: str) -> _Found:
         return None
     word, name, fields, timeout, data = found.groups()
     if word == "update":
-        return Update(name, _fields(fields), _FIELD_WORDS[data], int(timeout)), found.end()
+        return Update(name, _fields(fields), _FIELD_WORDS[data], _seconds(timeout)), found.end()
     return Delete(name, _fields(fields), _FIELD_WORDS[data]), found.end()
+
+
+def _seconds(text: str) -> int:
+    """`10800s`, which nft itself prints as `3h`."""
+    if not re.fullmatch(rf"(?:{_TIME.pattern})+", text):
+        raise ParseError(f"no time: {text}")
+    return sum(int(number) * _SECONDS[unit] for number, unit in _TIME.findall(text))
 
 
 def _field_part(text: str) -> _Found:

@@ -1,0 +1,169 @@
+"""A generated cluster as the laboratory takes it: rules, routes and questions, each with the answers of the models."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+from itertools import pairwise, product
+from typing import NamedTuple
+
+from miniplane.api.kind import Object
+from miniplane.config import Network
+from miniplane.dataplane.cluster import Cluster, Path
+from miniplane.dataplane.oracle import Answer, Answers, Question
+from miniplane.dataplane.packet import Entry, Packet, Source, Verdict
+from miniplane.dataplane.render_nft import render
+from miniplane.dataplane.routes import HopKind, Routes
+from tests.kernel.wiring import CLIENTS, FOREIGN, node_address
+from tests.property.dataplane_strategies import BALANCERS, PORTS, World
+
+LISTENING = (*PORTS, 9, 30081)
+"""The ports that every address listens on."""
+PROTOCOLS = ("TCP", "UDP")
+
+
+class Case(NamedTuple):
+    """A question with what the rules and the objects say."""
+
+    question: Question
+    evaluated: Answers
+    is_sticky: bool
+    """Whether a rule remembers the client."""
+    strays: frozenset[Answer] = frozenset()
+    """Answers whose replies miss the node that translated the connection, so that they never count as such."""
+
+
+def evaluate(cluster: Cluster, question: Question) -> Case:
+    """What the compiled rules answer."""
+    found: Answers = {}
+    sticky = False
+    strays: set[Answer] = set()
+    has_port = question.protocol != "ICMP"
+    packet = Packet.of(
+        question.src,
+        question.dst,
+        question.protocol,
+        sport=40000 if has_port else 0,
+        dport=question.port if has_port else 0,
+    )
+    entry, source = (Entry.OUTPUT, Source.NODE) if question.is_from_node else (Entry.FORWARD, Source.EXTERNAL)
+    for path in cluster.paths(packet, question.node, entry, source):
+        answer = _answer(path)
+        found[answer] = found.get(answer, Fraction(0)) + Fraction(path.weight).limit_denominator(100_000)
+        if _strays(path, question):
+            strays.add(answer)
+        sticky |= any(step.chain.startswith("sticky") for leg in path.legs for step in leg.outcome.steps)
+    return Case(question, found, sticky, frozenset(strays))
+
+
+def _strays(path: Path, question: Question) -> bool:
+    """Whether a node on the way translates the target and keeps the source, but is at neither end.
+
+    The answer then takes the straight way back, past the translation. This is what a node port of another node means
+    for a pod under `externalTrafficPolicy: Local`, where the source is kept.
+    """
+    return any(
+        after.outcome.packet.dst != before.outcome.packet.dst and str(after.outcome.packet.src) == question.src
+        for before, after in pairwise(path.legs[:-1])
+    )
+
+
+def _answer(path: Path) -> Answer:
+    if path.verdict is not Verdict.ACCEPT:
+        return Answer(path.verdict.value)
+    if path.hop.kind is HopKind.NONE:
+        return Answer("unreachable")
+    return Answer("accept", str(path.packet.dst), path.packet.dport, str(path.packet.src))
+
+
+def rules(cluster: Cluster, nodes: Iterable[str]) -> dict[str, str]:
+    """`{node: nft text}`: what is compiled, and the answer for addresses that nobody has."""
+    programs = {name: cluster.machine(name).program for name in nodes}
+    return {name: render(program.ruleset) + _nowhere(program.routes) for name, program in programs.items()}
+
+
+def routes(cluster: Cluster, nodes: Iterable[str]) -> dict[str, list[str]]:
+    """`{node: arguments of ip route add}`."""
+    return {name: list(_route_lines(cluster.machine(name).program.routes)) for name in nodes}
+
+
+def _route_lines(table: Routes) -> Iterator[str]:
+    own = table.own(4)
+    for address, hop in table.exact.items():
+        if hop.kind is HopKind.POD:
+            yield f"{address} dev pod{str(address).rpartition('.')[2]} src {own}"
+    for prefix, hop in table.prefixes:
+        if hop.kind is HopKind.PEER:
+            yield f"{prefix} via {node_address(int(hop.name.rpartition('-')[2]))}"
+        elif hop.kind is HopKind.NONE:
+            yield f"{prefix} dev void"
+
+
+def _nowhere(table: Routes) -> str:
+    """Rules that answer for what is routed nowhere, by address: in `output` the device is still the first route's."""
+    reachable = [str(address) for address in table.exact]
+    reachable += [str(prefix) for prefix, hop in table.prefixes if hop.kind is HopKind.PEER]
+    nowhere = sorted({str(prefix) for prefix, hop in table.prefixes if hop.kind is HopKind.NONE})
+    lines = ["table ip nowhere {"]
+    for hook in ("forward", "output"):
+        lines.append(f"chain {hook} {{\ntype filter hook {hook} priority 10; policy accept;")
+        lines += [f"ip daddr {address} return" for address in reachable]
+        lines += [f"ip daddr {prefix} reject with icmp type host-unreachable" for prefix in nowhere]
+        lines.append("}")
+    return "\n".join([*lines, "}", ""])
+
+
+def questions(world: World, most: int) -> list[Question]:
+    """All pairs and ports worth asking, or `most` of them spread evenly: whoever may send, and every address known."""
+    hosts = {node_address(int(name.rpartition("-")[2])): name for name in world.nodes}
+    pods = [(address, node, False) for address, node in world.pods.items()]
+    nodes = [(address, node, True) for address, node in hosts.items()]
+    outside = [(address, node, False) for address in CLIENTS for node in world.nodes]
+    services = [item for item in world.objects if item["kind"] == "Service"]
+    plain = [(address, protocol, port) for address, protocol, port in product(world.pods, PROTOCOLS, PORTS)]
+    plain += [(address, "ICMP", 0) for address in world.pods]
+    doors = [door for service in services for door in _doors(service, tuple(hosts))]
+    odd = [
+        (address, protocol, port)
+        for address, protocol, port in product(
+            (*hosts, *BALANCERS, *FOREIGN, CLIENTS[1], "10.96.0.99", "10.96.0.20", "10.244.1.77", "10.244.9.9"),
+            PROTOCOLS,
+            (80, 30080),
+        )
+    ]
+    asked = [
+        Question(src, dst, protocol, port, node, is_from_node)
+        for sources, targets in ((pods, plain), ((*pods, *nodes, *outside), doors), ((*pods, *nodes, *outside), odd))
+        for (src, node, is_from_node), (dst, protocol, port) in product(sources, targets)
+    ]
+    asked += [
+        Question(src, dst, protocol, port, node, is_from_node)
+        for (src, node, is_from_node), (dst, protocol, port) in product((*nodes, *outside), plain)
+    ]
+    asked = [item for item in dict.fromkeys(asked) if not (item.src in CLIENTS and item.dst in (*CLIENTS, item.src))]
+    return _spread(asked, most)
+
+
+def _spread(asked: Sequence[Question], most: int) -> list[Question]:
+    if len(asked) <= most:
+        return list(asked)
+    return [asked[number * len(asked) // most] for number in range(most)]
+
+
+def _doors(service: Object, hosts: Sequence[str]) -> Iterator[tuple[str, str, int]]:
+    """Every address, protocol and port that a Service offers, and a port that it does not."""
+    spec, status = service["spec"], service.get("status") or {}
+    balancers = [item["ip"] for item in (status.get("loadBalancer") or {}).get("ingress") or ()]
+    addresses = [spec.get("clusterIP", "None"), *spec.get("externalIPs", ()), *balancers]
+    for port in spec["ports"]:
+        protocol = port.get("protocol", "TCP")
+        if protocol not in PROTOCOLS:
+            continue
+        for address in addresses:
+            if address != "None":
+                yield from ((address, protocol, port["port"]), (address, protocol, 9))
+        if "nodePort" in port:
+            yield from ((host, protocol, port["nodePort"]) for host in hosts)
+
+
+def network() -> Network:
+    """The address plan that the laboratory is wired for."""
+    return Network()
