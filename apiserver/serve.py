@@ -14,13 +14,14 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 from aiohttp.streams import StreamReader
 
-from miniplane import pki
+from miniplane import aio, pki
 from miniplane.aio import Clock, SystemClock
 from miniplane.kinds import REGISTRY
 from miniplane.observe import logs
 
 from .app import App, compose
 from .http.protocol import Server
+from .registry import expiry
 from .registry.bootstrap import bootstrap, check_network
 from .settings import Settings
 from .store import open_store
@@ -124,7 +125,8 @@ async def run(settings: Settings, *, ready: Callable[[], None], clock: Clock | N
         async with open_store(_database(settings)) as store:
             app = compose(settings, store, REGISTRY, clock, kubelets)
             await bootstrap(app.pipeline, REGISTRY, settings.network, port)
-            async with _serving(app, settings, listener, context):
+            expiring = expiry.run(store, REGISTRY, clock, ttl_s=settings.event_ttl_s)
+            async with _serving(app, settings, listener, context), aio.background(expiring):
                 _log.info("serving", host=settings.host, port=port, revision=store.revision)
                 ready()
                 await asyncio.Event().wait()

@@ -43,6 +43,8 @@ class Settings:
     """Seconds after which a watch without timeoutSeconds ends (--min-request-timeout)."""
     bookmark_interval_s: float = 60.0
     """Seconds between bookmarks of a quiet watch that asked for them."""
+    event_ttl_s: float = 3600.0
+    """Seconds after which an event that did not happen again goes (--event-ttl)."""
     audit: Literal["none", "writes", "all"] = "none"
     """Which requests get a line in the audit log: every line costs about as much as a GET."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

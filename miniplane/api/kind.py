@@ -88,6 +88,8 @@ class Strategy:
     """Whether deletion first sets deletionTimestamp and lets the owner finish (pods)."""
     unconditional_update: bool = True
     """Whether an update without resourceVersion is taken, whatever is stored."""
+    last_seen: Callable[[Object], datetime | None] | None = None
+    """When an object last mattered, for kinds whose objects go by themselves some time after that (events)."""
     name_is: str = "subdomain"
     """The rule for `metadata.name`, by its name in `api.names`: subdomain, label, label_1035, path_segment, ip."""
 

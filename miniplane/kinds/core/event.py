@@ -51,6 +51,17 @@ def _last_seen(event: Object, now: datetime) -> str:
     return _first_seen(event, now)
 
 
+def last_seen(event: Object) -> datetime | None:
+    """When it last happened, or was written down."""
+    told = (
+        text(section(event, "series"), "lastObservedTime"),
+        text(event, "lastTimestamp"),
+        text(event, "eventTime"),
+        text(section(event, "metadata"), "creationTimestamp"),
+    )
+    return max((moment for item in told if item and (moment := parse_moment(item))), default=None)
+
+
 def _count(event: Object, _now: datetime) -> int:
     return number(section(event, "series"), "count") or number(event, "count") or 1
 
@@ -112,5 +123,5 @@ EVENT = Kind(
         Column("Count", _count, priority=1, description="How often it was seen."),
         _plain("Name", "metadata", "name"),
     ),
-    strategy=Strategy(validate=validate),
+    strategy=Strategy(validate=validate, last_seen=last_seen),
 )
