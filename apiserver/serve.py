@@ -60,7 +60,7 @@ def _database(settings: Settings) -> str:
 
 def _prepare(settings: Settings, port: int) -> tuple[ssl.SSLContext | None, ssl.SSLContext]:
     """Certificates and kubeconfig files; returns the contexts towards clients and towards kubelets."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     scheme = "http" if settings.insecure_http else "https"
     host = "127.0.0.1" if settings.host in ("", "0.0.0.0", "::") else settings.host  # noqa: S104  compared, not bound
     shown = f"[{host}]" if ":" in host else host

@@ -1,6 +1,8 @@
 """All that differs between databases."""
 
+import contextlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -35,6 +37,9 @@ def finish(connection: Connection) -> None:
 def _sqlite(url: URL, limits: Limits) -> Engine:
     if url.database in (None, "", ":memory:"):
         raise ValueError("the store needs a file: without one every connection would have a database of its own")
+    with contextlib.suppress(OSError):  # SQLite says better what is wrong with the place
+        # Secrets are in it: the owner's only, and SQLite's files beside it take its mode.
+        Path(str(url.database)).touch(mode=0o600)
     made = create_engine(url)
 
     @event.listens_for(made, "connect")

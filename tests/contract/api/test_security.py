@@ -107,6 +107,7 @@ async def test_the_unix_socket_is_the_administrators(cluster: Cluster) -> None:
     """Only the owner can open it, and whoever opens it may all; a token there still says who asks."""
     assert (await cluster.ask_locally("GET", PODS))[0] == 200
     assert Path(cluster.settings.unix_socket).stat().st_mode & 0o077 == 0  # noqa: ASYNC240  a test may look
+    assert cluster.settings.data_dir.stat().st_mode & 0o077 == 0
     assert (await cluster.ask_locally("GET", PODS, Authorization="Bearer plain"))[0] == 403
 
 

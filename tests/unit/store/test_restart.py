@@ -111,3 +111,11 @@ async def test_a_cancelled_commit_harms_nobody(url: str) -> None:
         await asyncio.wait({given_up, other}, timeout=0)
         given_up.cancel()
         assert (await other).revision == 2
+
+
+async def test_the_files_are_their_owners_only(url: str, tmp_path: Path) -> None:
+    """Secrets are in the database: neither it nor the files that SQLite puts beside it can be read by others."""
+    async with open_store(url) as store:
+        await store.commit([put(A)])
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}  # noqa: ASYNC240  a test may look
+    assert modes == dict.fromkeys(("log.sqlite3", "log.sqlite3-wal", "log.sqlite3-shm"), 0o600)
