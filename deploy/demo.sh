@@ -23,9 +23,15 @@ docker image inspect miniplane >/dev/null 2>&1 || { echo "no image miniplane yet
 down() { "${compose[@]}" --profile demo down --volumes --timeout 15; }
 [ "${1:-}" = --exit ] && trap down EXIT
 
+none_died() {  # none_died: no program had to be started again on the way
+  local restarts
+  restarts=$(docker inspect --format '{{if .RestartCount}}{{.Name}} {{.RestartCount}} times{{end}}' $("${compose[@]}" ps -q))
+  [ -z "$restarts" ] || { echo "started again: $restarts"; return 1; }
+}
+
 "${compose[@]}" up --detach
 code=0
-"${compose[@]}" run --rm demo && from_here || code=$?
+{ "${compose[@]}" run --rm demo && from_here && none_died; } || code=$?
 "${compose[@]}" ps
 if [ "$code" != 0 ]; then
   "${compose[@]}" logs --tail 40

@@ -1,5 +1,6 @@
 """The programs as containers: compose.yaml says only what the programs understand, and the story holds there."""
 
+import argparse
 import functools
 import os
 import re
@@ -13,6 +14,7 @@ import pytest
 import yaml
 
 from miniplane import components, config, pki
+from miniplane.cli.demo import story
 from miniplane.cli.main import main
 from miniplane.cli.programs import FOLDERS
 
@@ -82,6 +84,16 @@ def test_what_is_published_is_served() -> None:
     assert all(text.startswith("127.0.0.1:") for text in found)
     used = {name for text in [*services["apiserver"]["ports"], *found] for name in re.findall(r"\$\{(\w+)", text)}
     assert used == set(PORTS)
+
+
+def test_the_demo_waits_for_every_node() -> None:
+    """The story's flags are its own, and it begins once all nodes are there."""
+    program, *flags = compose()["services"]["demo"]["command"]
+    parser = argparse.ArgumentParser()
+    story.arguments(parser)
+    given = parser.parse_args(flags)
+    assert (program, given.nodes) == ("demo", len(NODES))
+    assert f"admin:{given.kubeconfig.parent}:ro" in compose()["services"]["demo"]["volumes"]
 
 
 def test_references_hold() -> None:

@@ -46,9 +46,10 @@ class Answer:
 
 @dataclass(slots=True)
 class Stage:
-    """A running cluster."""
+    """A running cluster, and how many nodes it must have before anything is done with it."""
 
     client: Client
+    nodes: int = 1
 
     async def apply(self, name: str) -> None:
         """Apply a manifest of the demo's folder."""

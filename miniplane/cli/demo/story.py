@@ -27,13 +27,14 @@ SCENES: tuple[tuple[str, Scene], ...] = (
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """`demo` needs only to know where the server is."""
+    """`demo` needs to know where the server is, and may be told how many nodes to wait for."""
     add_connection(parser, namespace=False)
+    parser.add_argument("--nodes", type=int, default=1, help="how many nodes must be ready before it begins")
 
 
 def run(given: argparse.Namespace) -> int:
     """Play the story on a cluster that is up."""
-    return connect(given, lambda client, _: play(client))
+    return connect(given, lambda client, _: play(client, nodes=given.nodes))
 
 
 async def tell(kubeconfig: Path) -> int:
@@ -42,10 +43,10 @@ async def tell(kubeconfig: Path) -> int:
         return await play(client)
 
 
-async def play(client: Client) -> int:
-    """Play all scenes; 0 if every claim holds, 1 at the first that does not."""
+async def play(client: Client, *, nodes: int = 1) -> int:
+    """Play all scenes once so many nodes are ready; 0 if every claim holds, 1 at the first that does not."""
     begun = time.monotonic()
-    stage, claims = Stage(client), 0
+    stage, claims = Stage(client, nodes), 0
     for number, (title, scene) in enumerate(SCENES, 1):
         print(f"\n{paint(f'{number}. {title}', BOLD)}", flush=True)
         try:

@@ -24,9 +24,14 @@ def _are_ready(pods: Sequence[Object]) -> bool:
     return counts == EXPECTED and named and others and ready
 
 
+def _count_ready(objects: Sequence[Object]) -> int:
+    return sum(meta.is_condition_true(obj, "Ready") for obj in objects)
+
+
 async def pod_network(stage: Stage) -> AsyncIterator[str]:
     """Pods run, addresses are unique and out of the node's range, and every pod reaches every pod un-NATed."""
     await stage.clear(NETWORK_POLICY, "api-policy")
+    await stage.until(NODE, lambda nodes: _count_ready(nodes) >= stage.nodes, f"{stage.nodes} nodes ready")
     await stage.apply("seed/01-pod-multi-container.yaml")
     await stage.apply("workloads.yaml")
     everything = await stage.until(POD, _are_ready, "all pods ready")
