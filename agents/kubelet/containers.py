@@ -173,8 +173,8 @@ class Container:
         self.state = Running(self._around.clock.now())
         try:
             self._running = await image.start(context)
-        except OSError as error:
-            self.log.write(f"failed to start: {error.strerror or error}")
+        except (OSError, ValueError) as error:
+            self.log.write(f"failed to start: {getattr(error, 'strerror', '') or error}")
             self._end(1)
             return
         self._running.exited.add_done_callback(lambda _: self._around.wake())

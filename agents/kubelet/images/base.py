@@ -81,7 +81,8 @@ class Image(Protocol):
     async def start(self, context: ContainerContext) -> RunningContainer:
         """Start it; returns as soon as it serves.
 
-        Raises OSError where the program would fail at its start (a port in use): the kubelet takes that as exit code 1.
+        Raises OSError where the program would fail at its start (a port in use), ValueError for arguments that it does
+        not take: the kubelet takes either as exit code 1.
         """
 
 

@@ -191,6 +191,15 @@ async def test_exhausted_range_is_told_and_tried_again(world: World) -> None:
     assert world.status["phase"] == "Running"
 
 
+async def test_wrong_arguments_end_the_container_not_the_worker(world: World) -> None:
+    """A program that can't read its flags exits with 1, as its status and log say, and is started again later."""
+    await world.run({"name": "echo", "image": "hashicorp/http-echo", "args": ["-text=x", "-listen=:http"]})
+    status = world.container()
+    assert (status["restartCount"], status["lastState"]["terminated"]["exitCode"]) == (1, 1)
+    assert status["state"]["waiting"]["reason"] == "CrashLoopBackOff"
+    assert not world.task.done()
+
+
 async def test_crash_loop_backs_off(world: World) -> None:
     """The first restart is at once, the next after 10, then 20 seconds; the state says CrashLoopBackOff meanwhile."""
     await world.run(shell("exit 3"))
