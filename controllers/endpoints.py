@@ -21,7 +21,7 @@ LIMIT = 1000
 OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"
 MANAGED_BY = {"endpoints.kubernetes.io/managed-by": "endpoint-controller"}
 
-on = On("endpoints")
+on = On("endpoints", component="endpoint-controller")
 
 
 def _address(endpoint: Object) -> Object:

@@ -25,7 +25,7 @@ MAX_ENDPOINTS = 100
 """Upstream's --max-endpoints-per-slice: a slice stays about 30 KB, so one pod's change is a small message."""
 HEADLESS = "service.kubernetes.io/headless"
 
-on = On("endpointslice", reads=[NODE])
+on = On("endpointslice", reads=[NODE], component="endpoint-slice-controller")
 
 
 @dataclass(slots=True)

@@ -135,6 +135,6 @@ def balanced_services(_node: Object, ctx: Context) -> Iterable[Key]:
 
 def controller(network: Network) -> On:
     """The controller for an address plan; one worker, so that two Services never race for an address."""
-    on = On("loadbalancer", workers=1)
+    on = On("loadbalancer", workers=1, component="service-controller")
     on.reconcile(SERVICE, also=[on.mapped(NODE, balanced_services)])(LoadBalancer(network).reconcile)
     return on

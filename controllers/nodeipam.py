@@ -118,6 +118,6 @@ class NodeIpam:
 
 def controller(network: Network) -> On:
     """The controller for an address plan; one worker, so that two Nodes never race for a block."""
-    on = On("nodeipam", workers=1)
+    on = On("nodeipam", workers=1, component="cidrAllocator")
     on.reconcile(NODE)(NodeIpam(network).reconcile)
     return on

@@ -116,7 +116,7 @@ def waiting_for_room(pod: Object, ctx: Context) -> Iterable[Key]:
 
 def controller() -> On:
     """The scheduler; one worker, as upstream: pods are placed one after the other."""
-    on = On("scheduler", workers=1)
+    on = On("scheduler", workers=1, component="default-scheduler")
     on.index(POD, _WAITING, waiting_index)
     on.reconcile(POD, also=[on.mapped(NODE, waiting_pods), on.mapped(POD, waiting_for_room)])(Scheduler().reconcile)
     return on

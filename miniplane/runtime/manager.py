@@ -83,7 +83,7 @@ class Manager:
 
     def _prepare(self, on: On, informers: Informers) -> Context:
         """Ask for the informers and make the controllers of a registrar."""
-        recorder = EventRecorder(self._client, self._clock, f"{on.name}-controller", host=self._host)
+        recorder = EventRecorder(self._client, self._clock, on.component, host=self._host)
         self.recorders.append(recorder)
         ctx = Context(self._client, self._clock, logs.get(f"controllers.{on.name}"), informers, recorder)
         for kind in on.reads:

@@ -87,10 +87,12 @@ class On:
 
     `workers` is how many keys are in work at once; 1 where a controller hands out something scarce. `reads` names
     kinds whose caches are read without waking anything; one that is missing here costs a second try at start.
+    `component` is whom its events are from, `<name>-controller` where it is not said.
     """
 
-    def __init__(self, name: str, *, workers: int = WORKERS, reads: Sequence[Kind] = ()) -> None:
+    def __init__(self, name: str, *, workers: int = WORKERS, reads: Sequence[Kind] = (), component: str = "") -> None:
         self.name, self.workers, self.reads = name, workers, tuple(reads)
+        self.component = component or f"{name}-controller"
         self.reconciliations: list[Reconciliation] = []
         self.timers: list[Interval] = []
         self.indexes: list[Index] = []

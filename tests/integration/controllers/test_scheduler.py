@@ -8,7 +8,7 @@ import pytest
 from controllers.scheduler import scheduler
 from miniplane.api.kind import Object
 from miniplane.api.meta import Key
-from miniplane.kinds import NODE, POD
+from miniplane.kinds import EVENT, NODE, POD
 
 PROMPT_S = 5.0
 """Well below the ten seconds after which a pod that fits nowhere is looked at anyway."""
@@ -44,3 +44,13 @@ async def test_room_that_a_pod_leaves_is_taken_at_once(world: Any, by: str) -> N
             await world.client.delete(POD, first, grace_s=0)
         async with asyncio.timeout(PROMPT_S):
             await world.until_one(POD, second, is_bound)
+
+
+async def test_events_are_from_whom_clients_expect(world: Any) -> None:
+    """What the scheduler tells is from `default-scheduler`, as everywhere."""
+    async with world.running(scheduler.controller()):
+        await world.client.create(POD, pod("lonely", "1"))
+        events = await world.until(EVENT, bool)
+    assert [(item["reason"], item["source"]["component"]) for item in events.values()] == [
+        ("FailedScheduling", "default-scheduler")
+    ]
