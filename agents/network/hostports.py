@@ -99,6 +99,8 @@ class _TcpPort:
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._halves: set[SocketHalf] = set()
+        self._sources: set[int] = set()
+        """Source ports in use: all clients have one address inside, so two of them may come with the same port."""
 
     async def open(self, host: str, port: int) -> tuple[str, int]:
         loop = asyncio.get_running_loop()
@@ -112,22 +114,25 @@ class _TcpPort:
         task.add_done_callback(self._tasks.discard)
 
     async def _enter(self, half: SocketHalf) -> None:
-        peer = half.transport.get_extra_info("peername")
-        packet = self._owner.packet(self._target, Protocol.TCP, peer[1])
+        wanted = half.transport.get_extra_info("peername")[1]
+        sport = next((port for port in (wanted, *range(*EPHEMERAL)) if port not in self._sources), wanted)
+        packet = self._owner.packet(self._target, Protocol.TCP, sport)
         network = self._owner.network
+        self._sources.add(sport)
         try:
             far = await network.dial(packet, Entry.FORWARD, Source.EXTERNAL)
-        except OSError as error:
+        except BaseException as error:
+            self._sources.discard(sport)
+            half.put_reset()
+            if not isinstance(error, OSError):
+                raise
             log.debug("connection from outside failed", target=self._target, error=error)
-            half.put_reset()
             return
-        except asyncio.CancelledError:
-            half.put_reset()
-            raise
         self._halves.add(half)
 
         def done() -> None:
             self._halves.discard(half)
+            self._sources.discard(sport)
             network.forget(packet)
 
         join(half, far, done)

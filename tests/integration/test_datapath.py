@@ -288,6 +288,30 @@ async def test_the_users_machine_reaches_in(two_nodes: Cluster) -> None:
     await settle()
 
 
+async def test_two_clients_with_one_port(two_nodes: Cluster) -> None:
+    """Clients on different machines may use the same port; inside they are two connections all the same."""
+    services = [service("echo", "10.96.0.60", 80, type="NodePort", nodePort=30081)]
+    two_nodes.program(services=services, slices=[endpoints("echo", 80, (B, "node-1"))])
+    await link_of(two_nodes, "node-1", "b").listen(Echo, 80)
+    network = two_nodes.networks["node-1"]
+    ports = HostPorts(network, OutsideWorld({}), PLAN, bind="127.0.0.1")
+    await ports.sync(targets("node-1", "172.30.0.11", services), {"172.30.0.11:30081/TCP": "127.0.0.1:0"})
+    host, _, number = ports.mapping["172.30.0.11:30081/TCP"].rpartition(":")
+    first, writer = await asyncio.open_connection(host, int(number), local_addr=("127.0.0.1", 0))
+    same = writer.get_extra_info("sockname")[1]
+    second, other = await asyncio.open_connection(host, int(number), local_addr=("127.0.0.2", same))
+    for reader in (first, second):
+        assert (await reader.readline()).endswith(b":80\n")
+    assert len(network.machine.conntrack) == 2
+    for sender in (writer, other):
+        sender.write(b"hello")
+        sender.close()
+        await sender.wait_closed()
+    await until(lambda: not len(network.machine.conntrack))
+    await ports.aclose()
+    await settle()
+
+
 def test_tunnels_on_uvloop(tmp_path: Path) -> None:
     """The other event loop carries the same bytes between nodes, though its transports are none of asyncio's."""
     uvloop = pytest.importorskip("uvloop")
