@@ -34,6 +34,8 @@ class Outcome:
 
 
 _ENTERED = {source: Step("entry", "", None, None, f"from {source}") for source in Source}
+_SWEEP_AT = 1024
+"""Elements of a dynamic map that are worth a look for expired ones."""
 _VERDICTS = {Plain.DROP: Verdict.DROP, Plain.REJECT: Verdict.REJECT}
 
 
@@ -45,6 +47,7 @@ class _Family:
         self.indexes = {item.name: Index(item) for item in table.sets}
         self.dynamic: dict[str, dict[Key, tuple[int, float]]] = {item.name: {} for item in table.sets if item.dynamic}
         self.executor = Executor(table, self.indexes, self.dynamic)
+        self._sweep_at = dict.fromkeys(self.dynamic, _SWEEP_AT)
 
     def replace(self, table: Table) -> None:
         for item in table.sets:
@@ -60,6 +63,15 @@ class _Family:
                     live.pop(key, None)
                 else:
                     live[key] = value
+            if len(live) > self._sweep_at[name]:
+                self._sweep(name, run.now)
+
+    def _sweep(self, name: str, now: float) -> None:
+        """Drop what has expired and was not asked for again, as the kernel's timeouts do; at each doubling."""
+        live = self.dynamic[name]
+        for key in [key for key, (_, expires) in live.items() if expires <= now]:
+            del live[key]
+        self._sweep_at[name] = max(_SWEEP_AT, 2 * len(live))
 
 
 class Machine:

@@ -109,6 +109,19 @@ def test_affinity_keeps_a_client_at_its_backend_until_its_time_is_over() -> None
     assert target(4, 26.5, 1) != first
 
 
+def test_affinity_does_not_remember_clients_for_ever() -> None:
+    """Clients that have not come again in time take no memory, however many there were."""
+    config, ends = {"clientIP": {"timeoutSeconds": 60}}, (endpoint("10.244.1.4"), endpoint("10.244.2.4"))
+    machine = _machine(_with_api(*ends, sessionAffinity="ClientIP", sessionAffinityConfig=config))
+    (remembered,) = (live for live in machine._families[4].dynamic.values())
+    for number in range(5_000):
+        source = f"10.250.{number // 250}.{number % 250 + 1}"
+        packet = Packet.of(source, "10.96.0.20", dport=80)
+        _send(machine, packet, now=float(number))
+        machine.close(packet)
+    assert 60 <= len(remembered) <= 2048
+
+
 def test_affinity_forgets_a_backend_that_is_gone() -> None:
     """A remembered backend that has left is not used, and the new one is remembered instead."""
     both = endpoint("10.244.1.4"), endpoint("10.244.2.2")
