@@ -7,7 +7,7 @@ What the proxy itself answers: 404 no such host or path, 503 no ready endpoint, 
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -166,7 +166,7 @@ class IngressProxy:
             url = URL(f"http://{exchange.endpoint}{request.rel_url.raw_path_qs}", encoded=True)
             try:
                 if _is_websocket(request):
-                    return await self._websocket(request, url)
+                    return await self._websocket(request, url, exchange)
                 return await self._forward(request, url, exchange)
             except Unreachable as error:
                 silent = error.silent
@@ -187,36 +187,45 @@ class IngressProxy:
     async def _forward(self, request: web.BaseRequest, url: URL, exchange: _Exchange) -> web.StreamResponse:
         assert self._session is not None
         body = _body(request) if request.body_exists else None
-        try:
+        with _faults_of(exchange.endpoint):
             async with self._session.request(
                 request.method, url, headers=_request_headers(request), data=body, allow_redirects=False
             ) as answer:
                 return await _relay(request, answer, exchange)
-        except Unreachable:
-            raise
-        except aiohttp.ServerTimeoutError as error:
-            raise Failed(HTTPStatus.GATEWAY_TIMEOUT, f"{exchange.endpoint} did not answer in time") from error
-        except (aiohttp.ClientError, ValueError) as error:
-            raise Failed(HTTPStatus.BAD_GATEWAY, f"{exchange.endpoint} gave no proper answer") from error
 
-    async def _websocket(self, request: web.BaseRequest, url: URL) -> web.StreamResponse:
+    async def _websocket(self, request: web.BaseRequest, url: URL, exchange: _Exchange) -> web.StreamResponse:
         assert self._session is not None
         wanted = request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL, "")
         protocols = [word.strip() for word in wanted.split(",") if word.strip()]
         headers = _request_headers(request)
         for name in _WEBSOCKET_HEADERS:
             headers.popall(name, None)
-        try:
-            async with self._session.ws_connect(
-                url, headers=headers, protocols=protocols, autoping=False, max_msg_size=0
-            ) as far:
-                chosen = (far.protocol,) if far.protocol else ()
-                near = web.WebSocketResponse(protocols=chosen, autoping=False, max_msg_size=0)
-                await near.prepare(request)
-                await _join(near, far)
-                return near
-        except aiohttp.WSServerHandshakeError as error:
-            raise Failed(HTTPStatus(error.status), "the backend takes no WebSocket here") from error
+        with _faults_of(exchange.endpoint):
+            try:
+                far = await self._session.ws_connect(
+                    url, headers=headers, protocols=protocols, autoping=False, max_msg_size=0
+                )
+            except aiohttp.WSServerHandshakeError as error:
+                raise Failed(HTTPStatus(error.status), "the backend takes no WebSocket here") from error
+        async with far:
+            chosen = (far.protocol,) if far.protocol else ()
+            near = web.WebSocketResponse(protocols=chosen, autoping=False, max_msg_size=0)
+            await near.prepare(request)
+            await _join(near, far)
+            return near
+
+
+@contextlib.contextmanager
+def _faults_of(endpoint: str) -> Iterator[None]:
+    """What a backend does wrong is our answer; one that can't be reached at all may still be passed over."""
+    try:
+        yield
+    except Unreachable:
+        raise
+    except aiohttp.ServerTimeoutError as error:
+        raise Failed(HTTPStatus.GATEWAY_TIMEOUT, f"{endpoint} did not answer in time") from error
+    except (aiohttp.ClientError, ValueError) as error:
+        raise Failed(HTTPStatus.BAD_GATEWAY, f"{endpoint} gave no proper answer") from error
 
 
 async def _relay(request: web.BaseRequest, answer: aiohttp.ClientResponse, exchange: _Exchange) -> web.StreamResponse:

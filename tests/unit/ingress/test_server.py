@@ -241,3 +241,19 @@ async def test_a_backend_that_breaks_off(bench: Bench, client: aiohttp.ClientSes
         begun.set()
         with pytest.raises((aiohttp.ClientPayloadError, aiohttp.ClientOSError)):
             await answer.read()
+
+
+async def test_a_backend_that_answers_no_handshake(bench: Bench, client: aiohttp.ClientSession) -> None:
+    """One that closes instead of taking a WebSocket is a bad gateway, as for any other request."""
+
+    async def hang_up(request: web.BaseRequest) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.close()
+        return web.Response()
+
+    await bench.serve(ONE, hang_up)
+    bench.routes = routes(api=[(ONE, 80)])
+    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+        await client.ws_connect("/", headers={"Host": "api"})
+    assert caught.value.status == 502
+    assert " 502 " in bench.log[0]
