@@ -8,7 +8,24 @@ from miniplane.errors import Resource, forbidden
 
 from .chain import Attributes, Operation, Plugin
 
-_RESTRICTED_LABEL = "node-restriction.kubernetes.io/"
+_KUBERNETES = ("kubernetes.io", "k8s.io")
+_OWN_LABELS = frozenset(
+    (
+        "kubernetes.io/hostname",
+        "kubernetes.io/arch",
+        "kubernetes.io/os",
+        "beta.kubernetes.io/arch",
+        "beta.kubernetes.io/os",
+        "beta.kubernetes.io/instance-type",
+        "node.kubernetes.io/instance-type",
+        "failure-domain.beta.kubernetes.io/region",
+        "failure-domain.beta.kubernetes.io/zone",
+        "topology.kubernetes.io/region",
+        "topology.kubernetes.io/zone",
+    )
+)
+_OWN_DOMAINS = ("kubelet.kubernetes.io", "node.kubernetes.io")
+"""What a node may say of itself in Kubernetes' own domains; anything else there decides what it is trusted with."""
 
 
 def _check(attributes: Attributes) -> None:
@@ -25,9 +42,20 @@ def _node(attributes: Attributes, node: str) -> None:
     if old is not None and (obj.get("spec") or {}).get("taints") != (old.get("spec") or {}).get("taints"):
         raise forbidden(resource, node, f'node "{node}" is not allowed to modify taints')
     changed = {key for key, _ in _labels(obj) ^ _labels(old or {})}
-    if forbidden_labels := sorted(key for key in changed if _RESTRICTED_LABEL in key):
+    if forbidden_labels := sorted(key for key in changed if _is_restricted(key)):
         text = f'node "{node}" is not allowed to modify labels: {", ".join(forbidden_labels)}'
         raise forbidden(resource, node, text)
+
+
+def _is_restricted(label: str) -> bool:
+    domain = label.rpartition("/")[0]
+    if label in _OWN_LABELS or _is_in(domain, _OWN_DOMAINS):
+        return False
+    return _is_in(domain, _KUBERNETES)
+
+
+def _is_in(domain: str, parents: tuple[str, ...]) -> bool:
+    return any(domain == parent or domain.endswith(f".{parent}") for parent in parents)
 
 
 def _labels(obj: Object) -> set[tuple[str, str]]:
@@ -40,6 +68,9 @@ def _pod(attributes: Attributes, node: str) -> None:
     if pod is None:
         raise forbidden(attributes.kind.resource, attributes.name, f'node "{node}" can only create mirror pods')
     if bound == node:
+        if attributes.subresource == "status" and _labels(attributes.obj or {}) != _labels(pod):
+            text = f'node "{node}" cannot update labels through pod status'
+            raise forbidden(attributes.kind.resource, attributes.name, text)
         return
     what = "update pod status for" if attributes.subresource == "status" else "delete"
     text = f'node "{node}" can only {what} pods with spec.nodeName set to itself'

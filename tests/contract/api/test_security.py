@@ -135,6 +135,17 @@ async def test_a_node_and_its_node(cluster: Cluster) -> None:
         403,
         'nodes "node-2" is forbidden: node "node-1" is not allowed to modify node "node-2"',
     )
+    for label, code in (
+        ("topology.kubernetes.io/zone", 200),
+        ("node.kubernetes.io/anything", 200),
+        ("example.com/rack", 200),
+        ("node-role.kubernetes.io/control-plane", 403),
+        ("node-restriction.kubernetes.io/x", 403),
+        ("kubernetes.io/x", 403),
+        ("x.k8s.io/y", 403),
+    ):
+        body = {"metadata": {"labels": {label: "x"}}}
+        assert (await cluster.ask("node-1", "PATCH", "/api/v1/nodes/node-1", body, **merge))[0] == code, label
     taints = {"spec": {"taints": [{"key": "a", "effect": "NoSchedule"}]}}
     assert (await cluster.ask("node-1", "PATCH", "/api/v1/nodes/node-1", taints, **merge))[0] == 403
     assert (await cluster.ask("node-1", "DELETE", "/api/v1/nodes/node-1"))[0] == 403
@@ -150,6 +161,8 @@ async def test_a_node_and_its_pods(cluster: Cluster) -> None:
         code = 200 if name == "mine" else 403
         status = {"status": {"phase": "Running"}}
         assert (await cluster.ask("node-1", "PATCH", f"{PODS}/{name}/status", status, **merge))[0] == code
+        relabel = {"metadata": {"labels": {"app": "trusted"}}}
+        assert (await cluster.ask("node-1", "PATCH", f"{PODS}/{name}/status", relabel, **merge))[0] == 403
         assert (await cluster.ask("node-1", "DELETE", f"{PODS}/{name}", {"gracePeriodSeconds": 0}))[0] == code
     assert (await cluster.ask("node-1", "POST", PODS, pod()))[0] == 403
     labels = {"metadata": {"labels": {"a": "b"}}}
