@@ -1,7 +1,8 @@
 """The same answer by another road: Services and policies read straight from the API objects, packet by packet.
 
 Slow, short and without any rules, so that an error of the compiler can't hide by fooling every reader of its rules.
-It shares nothing with them: its own selector matching, its own reading of ports, JSON and text all the way. IPv4.
+It shares nothing with them: its own selector matching, its own reading of ports, JSON and text all the way.
+Both families; addresses must be written as Python writes them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -58,17 +59,21 @@ class Oracle:
         for obj in sorted(objects, key=lambda obj: (obj["metadata"].get("namespace", ""), obj["metadata"]["name"])):
             kinds.setdefault(obj["kind"], []).append(obj)
         self._nodes = {node["metadata"]["name"]: node for node in kinds.get("Node", ())}
-        self._addresses = {_node_ip(node): name for name, node in self._nodes.items()}
+        self._addresses = {
+            address: name
+            for name, node in self._nodes.items()
+            for version in (4, 6)
+            for address in _node_ips(node, version)
+        }
         self._services = [item for item in kinds.get("Service", ()) if item["spec"].get("type") != "ExternalName"]
         self._slices = kinds.get("EndpointSlice", [])
         self._policies = kinds.get("NetworkPolicy", [])
         self._namespaces = {item["metadata"]["name"]: item for item in kinds.get("Namespace", ())}
         self._pods = {
-            pod["status"]["podIP"]: pod
+            address: pod
             for pod in kinds.get("Pod", ())
-            if pod["status"].get("podIP")
-            and not pod["spec"].get("hostNetwork")
-            and pod["status"].get("phase") not in ("Succeeded", "Failed")
+            if not pod["spec"].get("hostNetwork") and pod["status"].get("phase") not in ("Succeeded", "Failed")
+            for address in _pod_ips(pod)
         }
 
     def answer(self, question: Question) -> Answers:
@@ -89,7 +94,7 @@ class Oracle:
                 if self._door(service, port, question):
                     return {
                         (item["address"], item["port"])
-                        for item in self._endpoints(service, port)
+                        for item in self._endpoints(service, port, question)
                         if _is(item, "ready", default=True) or _is(item, "serving", default=True)
                     }
         return None
@@ -103,7 +108,9 @@ class Oracle:
             if asked and spec.get("healthCheckNodePort") and _cluster_ips(service):
                 ends = [item for part in self._parts(service) if part["ports"] for item in part["endpoints"]]
                 here = [item for item in ends if item.get("nodeName") == node and _is(item, "ready", default=True)]
-                found[spec["healthCheckNodePort"]] = len({item["addresses"][0] for item in here})
+                version = ip_address(_cluster_ips(service)[0]).version
+                addresses = {item["addresses"][0] for item in here}
+                found[spec["healthCheckNodePort"]] = sum(ip_address(item).version == version for item in addresses)
         return found
 
     def _way(self, question: Question) -> _Way:
@@ -139,7 +146,7 @@ class Oracle:
             return _Way("drop")
         is_pod_traffic = _within(question.src, self._network.pod_cidrs)
         policy = spec.get("internalTrafficPolicy" if door == "cluster" else "externalTrafficPolicy") or "Cluster"
-        endpoints = self._endpoints(service, port)
+        endpoints = self._endpoints(service, port, question)
         if not _usable(endpoints):
             return _Way("reject")
         is_inside = is_pod_traffic or question.is_from_node
@@ -154,17 +161,22 @@ class Oracle:
         return _Way(targets=targets, is_translated=True, is_masqueraded=is_masqueraded)
 
     def _may_enter(self, ranges: Sequence[str], question: Question) -> bool:
-        own = _node_ip(self._nodes[question.node])
+        own, version = self._own(question), ip_address(question.dst).version
+        ranges = [item for item in ranges if ip_network(item).version == version]
         is_balancer_itself = question.src == question.dst and _within(own, ranges)
         return not ranges or _within(question.src, ranges) or is_balancer_itself
 
-    def _endpoints(self, service: Json, port: Json) -> list[Json]:
+    def _endpoints(self, service: Json, port: Json, question: Question) -> list[Json]:
+        """Of the family that is asked in."""
+        version = ip_address(question.dst).version
         found: dict[tuple[str, int], Json] = {}
         for item in self._parts(service):
             wanted = (port.get("name", ""), port.get("protocol", "TCP"))
             targets = [p["port"] for p in item["ports"] if (p.get("name", ""), p.get("protocol", "TCP")) == wanted]
             for endpoint in item["endpoints"] if targets else ():
                 key = (endpoint["addresses"][0], targets[0])
+                if ip_address(key[0]).version != version:
+                    continue
                 found.setdefault(key, {"address": key[0], "port": key[1], "nodeName": "", **endpoint})
         return list(found.values())
 
@@ -188,7 +200,7 @@ class Oracle:
         return endpoints
 
     def _deliver(self, question: Question, dst: str, port: int, way: _Way) -> Answers:
-        own = _node_ip(self._nodes[question.node])
+        own = self._own(question)
         if dst == own:
             return {Answer("accept", dst, port, question.src): Fraction(1)}
         if not question.is_from_node:
@@ -212,6 +224,10 @@ class Oracle:
             return {Answer("unreachable"): Fraction(1)}
         return {Answer("accept", dst, port, src): Fraction(1)}
 
+    def _own(self, question: Question) -> str:
+        """The node's own address of the family that is asked in."""
+        return next(_node_ips(self._nodes[question.node], ip_address(question.dst).version), "")
+
     def _local(self, address: str, question: Question) -> Json | None:
         pod = self._pods.get(address)
         return pod if pod is not None and pod["spec"]["nodeName"] == question.node else None
@@ -219,7 +235,7 @@ class Oracle:
     def _node_of(self, address: str) -> str:
         if address in self._addresses:
             return str(self._addresses[address])
-        return next((name for name, node in self._nodes.items() if _within(address, [node["spec"]["podCIDR"]])), "")
+        return next((name for name, node in self._nodes.items() if _within(address, _pod_ranges(node))), "")
 
     def _allows(self, direction: str, pod: Json, question: Question) -> bool:
         if question.src == question.dst:
@@ -321,8 +337,22 @@ def _balancer_ips(service: Json) -> list[str]:
 
 
 def _within(address: str, ranges: Iterable[str]) -> bool:
-    return any(ip_address(address) in ip_network(item) for item in ranges)
+    return bool(address) and any(ip_address(address) in ip_network(item) for item in ranges)
 
 
-def _node_ip(node: Json) -> str:
-    return str(next(item["address"] for item in node["status"]["addresses"] if item["type"] == "InternalIP"))
+def _node_ips(node: Json, version: int) -> Iterator[str]:
+    """The first of a family is the node's own."""
+    for item in node["status"]["addresses"]:
+        if item["type"] == "InternalIP" and ip_address(item["address"]).version == version:
+            yield item["address"]
+            return
+
+
+def _pod_ips(pod: Json) -> list[str]:
+    status = pod["status"]
+    return [item["ip"] for item in status.get("podIPs") or ()] or [item for item in [status.get("podIP")] if item]
+
+
+def _pod_ranges(node: Json) -> list[str]:
+    spec = node["spec"]
+    return list(spec.get("podCIDRs") or [spec["podCIDR"]])

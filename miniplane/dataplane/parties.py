@@ -1,7 +1,7 @@
 """Who talks to whom: words like `pod/web`, `svc/shop/api`, `external` turned into addresses and places."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -13,6 +13,8 @@ from miniplane.dataplane.packet import Address
 from miniplane.dataplane.views import node_view, service_view, slice_view
 
 DEFAULT_NAMESPACE = "default"
+_OUTSIDE_V6 = ip_address("2001:db8::1")
+"""Who is outside in IPv6: the nodes' own network has IPv4 only, so an address of nobody stands for everybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,27 @@ class Party:
     problem: str = ""
     port: int = 0
     """The port that it must be asked at, if not the one that was named (a headless Service's)."""
+    others: tuple[Address, ...] = ()
+    """Its addresses of the other family."""
+
+    def of_family(self, version: int) -> "Party":
+        """The same by its address of an IP version, or itself if it has none."""
+        found = next((item for item in self.others if item.version == version), None)
+        return self if found is None else replace(self, address=found)
+
+
+def in_one_family(source: Party, target: Party) -> tuple[Party, Party]:
+    """Both ends as they would talk: in the source's first family if the target has it, else in the target's."""
+    if source.address is None or target.address is None:
+        return source, target
+    target = target.of_family(source.address.version)
+    assert target.address is not None
+    source = source.of_family(target.address.version)
+    assert source.address is not None
+    if source.address.version != target.address.version:
+        problem = f"it has no IPv{source.address.version} address, and {source.label} has no other"
+        return source, replace(target, address=None, problem=problem)
+    return source, target
 
 
 class Parties:
@@ -40,14 +63,13 @@ class Parties:
             address: pod
             for pod in cluster.objects["Pod"].values()
             if not _is_host(pod) and _phase(pod) not in ("Succeeded", "Failed")
-            for address in [_pod_address(pod)]
-            if address is not None
+            for address in _pod_addresses(pod)
         }
         self._nodes = {
             address: name
             for node in cluster.objects["Node"].values()
-            for name, address in [(meta.name(node), _node_address(node))]
-            if address is not None
+            for name in [meta.name(node)]
+            for address in node_view(node).addresses
         }
 
     def find(self, word: str, port: int = 0) -> Party:
@@ -55,7 +77,7 @@ class Parties:
         kind, _, rest = word.partition("/")
         kind = kind.lower()
         if kind in ("external", "outside", "internet"):
-            return Party("external", self._outside())
+            return Party("external", self._outside(), others=(_OUTSIDE_V6,))
         if kind in ("pod", "pods", "po"):
             return self._pod(self._object("Pod", rest))
         if kind in ("svc", "service", "services"):
@@ -108,22 +130,24 @@ class Parties:
 
     def _pod(self, pod: Object) -> Party:
         label, node = f"Pod {meta.key_of(pod)}", str((pod.get("spec") or {}).get("nodeName") or "")
-        address = _pod_address(pod)
-        if address is None or not node:
+        addresses = _pod_addresses(pod)
+        if not addresses or not node:
             return Party(label, None, node, problem="the pod has no address yet")
         if _phase(pod) in ("Succeeded", "Failed"):
             return Party(label, None, node, problem=f"the pod has completed ({_phase(pod)}) and gave its address back")
-        return Party(label, address, node, is_host=_is_host(pod))
+        return Party(label, addresses[0], node, is_host=_is_host(pod), others=tuple(addresses[1:]))
 
     def _node(self, name: str) -> Party:
-        address = _node_address(self._cluster.objects["Node"][meta.Key("", name)])
-        return Party(f"Node {name}", address, name, is_host=True, problem="" if address else "the node has no address")
+        addresses = node_view(self._cluster.objects["Node"][meta.Key("", name)]).addresses
+        if not addresses:
+            return Party(f"Node {name}", None, name, is_host=True, problem="the node has no address")
+        return Party(f"Node {name}", addresses[0], name, is_host=True, others=addresses[1:])
 
     def _service(self, service: Object, port: int) -> Party:
         label, spec = f"Service {meta.key_of(service)}", service.get("spec") or {}
         view = service_view(service)
         if view is not None:
-            return Party(label, view.cluster_ips[0])
+            return Party(label, view.cluster_ips[0], others=view.cluster_ips[1:])
         if spec.get("type") == "ExternalName":
             return Party(label, None, problem=f"the Service is another name of {spec.get('externalName', '')}")
         for item in self._cluster.objects["EndpointSlice"].values():
@@ -146,14 +170,19 @@ class Parties:
             ) from None
         pod = self._pods.get(address)
         if pod is not None:
-            return self._pod(pod)
+            return _named(self._pod(pod), address)
         if address in self._nodes:
-            return self._node(self._nodes[address])
+            return _named(self._node(self._nodes[address]), address)
         return Party(f"address {address}", address)
 
     def _outside(self) -> Address:
         """The nodes' gateway: the user's own machine."""
         return ip_network(self._cluster.network.node_cidr)[1]
+
+
+def _named(party: Party, address: Address) -> Party:
+    """Whoever names an address means no other."""
+    return replace(party, address=address, others=()) if party.address is not None else party
 
 
 def _target(spec: Mapping[str, Any], ports: Any, port: int) -> int:
@@ -162,13 +191,10 @@ def _target(spec: Mapping[str, Any], ports: Any, port: int) -> int:
     return next((item.port for item in ports if item.name == name), port)
 
 
-def _pod_address(pod: Object) -> Address | None:
-    text = (pod.get("status") or {}).get("podIP")
-    return ip_address(text) if text else None
-
-
-def _node_address(node: Object) -> Address | None:
-    return next(iter(node_view(node).addresses), None)
+def _pod_addresses(pod: Object) -> list[Address]:
+    status = pod.get("status") or {}
+    texts = [item.get("ip") for item in status.get("podIPs") or ()] or [status.get("podIP")]
+    return [ip_address(text) for text in texts if text]
 
 
 def _is_host(pod: Object) -> bool:

@@ -1,7 +1,8 @@
 """Random clusters and packets: small, so that objects meet, and full of corners."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from hypothesis import strategies as st
@@ -11,6 +12,10 @@ from miniplane.config import Network
 from miniplane.dataplane.oracle import Question
 
 NETWORK = Network()
+DUAL = Network(
+    pod_cidrs=("10.244.0.0/16", "fd00:a:f4::/48"), service_cidrs=("10.96.0.0/16", "fd00:a:60::/48"), node_cidr_mask=24
+)
+"""Both families: `sixth` of everything that `NETWORK` has."""
 NAMESPACES = ("alpha", "beta")
 PORTS = (80, 443, 8080, 30080)
 PROTOCOLS = ("TCP", "UDP", "SCTP")
@@ -40,6 +45,8 @@ class World:
     nodes: tuple[str, ...]
     pods: dict[str, str]
     """`{address: node}`."""
+    plain: tuple[Object, ...] = ()
+    """In a dual-stack world, what its objects were in IPv4: questions are made from these."""
 
 
 def _some(strategy: st.SearchStrategy[Any], most: int) -> st.SearchStrategy[list[Any]]:
@@ -289,10 +296,102 @@ def later(draw: Callable[[st.SearchStrategy[Any]], Any], world: World) -> World:
     return World(tuple(objects), world.nodes, world.pods)
 
 
+def sixth(text: str) -> str:
+    """The IPv6 address or range that stands for an IPv4 one: `10.244.1.2` becomes `fd00:a:f4:1::2`."""
+    address, _, length = text.partition("/")
+    parts = [int(part) for part in address.split(".")]
+    six = ip_address(
+        (0xFD00 << 112) + sum(part << (96 - 16 * place) for place, part in enumerate(parts[:3])) + parts[3]
+    )
+    if not length:
+        return str(six)
+    bits = int(length)
+    if bits == 0:
+        return "::/0"
+    return str(ip_network(f"{six}/{16 + 2 * bits if bits <= 24 else 96 + bits}"))
+
+
+@st.composite
+def dual_worlds(
+    draw: Callable[[st.SearchStrategy[Any]], Any], most_services: int = 3, least_policies: int = 0
+) -> World:
+    """A dual-stack cluster: pods, Services and slices of one family, the other, or both, in either order."""
+    world = draw(worlds(most_services, least_policies))
+    orders = st.sampled_from((("4",), ("6",), ("4", "6"), ("6", "4")))
+
+    def both(text: str, families: Sequence[str] = ("4", "6")) -> list[str]:
+        return [text if family == "4" else sixth(text) for family in families]
+
+    made: list[Object] = []
+    for item in world.objects:
+        spec, status = {**item.get("spec", {})}, {**item.get("status", {})}
+        match item["kind"]:
+            case "Node":
+                spec["podCIDRs"] = both(spec["podCIDR"])
+                texts = both(status["addresses"][0]["address"], draw(st.sampled_from((("4", "6"), ("6", "4")))))
+                status["addresses"] = [{"type": "InternalIP", "address": text} for text in texts]
+            case "Pod":
+                ips = both(status["podIP"], draw(orders))
+                status |= {"podIP": ips[0], "podIPs": [{"ip": ip} for ip in ips]}
+            case "Service":
+                if spec.get("clusterIP", "None") != "None":
+                    spec["clusterIPs"] = both(spec["clusterIP"], draw(orders))
+                    spec["clusterIP"] = spec["clusterIPs"][0]
+                spec["externalIPs"] = [text for ip in spec.get("externalIPs", ()) for text in both(ip)]
+                spec["loadBalancerSourceRanges"] = [
+                    text for ranges in spec.get("loadBalancerSourceRanges", ()) for text in both(ranges, draw(orders))
+                ]
+                for entry in (status.get("loadBalancer") or {}).get("ingress", ())[:1]:
+                    twice = [{**entry, "ip": ip} for ip in both(entry["ip"])]
+                    status = {"loadBalancer": {"ingress": twice}}
+            case "EndpointSlice":
+                made += [
+                    {
+                        **item,
+                        "metadata": {**item["metadata"], "name": f"{item['metadata']['name']}-{family}"},
+                        "addressType": f"IPv{family}",
+                        "endpoints": [
+                            {**end, "addresses": both(end["addresses"][0], (family,))} for end in item["endpoints"]
+                        ],
+                    }
+                    for family in draw(orders)
+                ]
+                continue
+            case "NetworkPolicy":
+                spec = _with_blocks(spec, lambda block: draw(st.sampled_from((block, _sixth_block(block)))))
+            case _:
+                pass
+        made.append({**item, **({"spec": spec} if spec else {}), **({"status": status} if status else {})})
+    return World(tuple(made), world.nodes, world.pods, world.objects)
+
+
+def _sixth_block(block: Object) -> Object:
+    return {"cidr": sixth(block["cidr"]), "except": [sixth(item) for item in block.get("except", ())]}
+
+
+def _with_blocks(value: Any, change: Callable[[Object], Object]) -> Any:
+    """A spec with each of its ipBlocks changed."""
+    if isinstance(value, list):
+        return [_with_blocks(item, change) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: change(item) if key == "ipBlock" else _with_blocks(item, change) for key, item in value.items()}
+
+
+def in_sixth(question: Question) -> Question:
+    """The same question among IPv6 addresses."""
+    return question._replace(
+        src=sixth(question.src),
+        dst=sixth(question.dst),
+        protocol="ICMPV6" if question.protocol == "ICMP" else question.protocol,
+    )
+
+
 def questions(world: World) -> st.SearchStrategy[Question]:
     """A packet from a pod, a node or outside to anything that has a meaning, or none."""
     hosts = {f"172.30.0.1{name[-1]}": name for name in world.nodes}
-    services_ = [item["spec"].get("clusterIP", "None") for item in world.objects if item["kind"] == "Service"]
+    offered = [item for item in world.plain or world.objects if item["kind"] == "Service"]
+    services_ = [item["spec"].get("clusterIP", "None") for item in offered]
     targets = [
         *world.pods,
         *hosts,
@@ -312,7 +411,7 @@ def questions(world: World) -> st.SearchStrategy[Question]:
     anything = st.tuples(
         st.sampled_from(targets), st.sampled_from((*PROTOCOLS, "TCP", "ICMP")), st.sampled_from((*PORTS, 30081, 9))
     )
-    doors = [door for item in world.objects if item["kind"] == "Service" for door in _doors(item, tuple(hosts))]
+    doors = [door for item in offered for door in _doors(item, tuple(hosts))]
     return st.builds(
         lambda source, target: Question(source[0], target[0], target[1], target[2], source[1], source[2]),
         st.sampled_from(sources),

@@ -8,6 +8,7 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from miniplane.config import Network
 from miniplane.dataplane.cluster import KINDS, Cluster, Path
 from miniplane.dataplane.compile import Compiler
 from miniplane.dataplane.compile import compile as compile_snapshot
@@ -19,7 +20,17 @@ from miniplane.dataplane.parse_nft import catalogue, parse
 from miniplane.dataplane.render_nft import render
 from miniplane.dataplane.routes import HopKind
 from miniplane.dataplane.snapshot import Memo, Snapshot
-from tests.property.dataplane_strategies import NETWORK, World, later, questions, talks, worlds
+from tests.property.dataplane_strategies import (
+    DUAL,
+    NETWORK,
+    World,
+    dual_worlds,
+    in_sixth,
+    later,
+    questions,
+    talks,
+    worlds,
+)
 
 PACKETS_EACH = 6
 SCALE = int(os.environ.get("MINIPLANE_EXAMPLES", "1"))
@@ -27,7 +38,7 @@ SCALE = int(os.environ.get("MINIPLANE_EXAMPLES", "1"))
 
 
 def _packet(question: Question) -> Packet:
-    port = 0 if question.protocol == "ICMP" else question.port
+    port = 0 if question.protocol.startswith("ICMP") else question.port
     return Packet.of(question.src, question.dst, question.protocol, sport=40000 if port else 0, dport=port)
 
 
@@ -51,12 +62,12 @@ def _evaluate(cluster: Cluster, question: Question) -> Answers:
     return found
 
 
-def _snapshot(world: World, memo: Memo | None = None) -> Snapshot:
+def _snapshot(world: World, memo: Memo | None = None, network: Network = NETWORK) -> Snapshot:
     parts = [[item for item in world.objects if item["kind"] == kind] for kind in KINDS]
     nodes, pods, services, slices, policies, namespaces = parts
     return Snapshot.build(
         world.nodes[0],
-        NETWORK,
+        network,
         nodes=nodes,
         pods=pods,
         services=services,
@@ -78,6 +89,19 @@ def test_the_rules_say_what_the_objects_say(data: st.DataObject) -> None:
         assert _evaluate(cluster, asked) == oracle.answer(asked), asked
 
 
+@settings(max_examples=60 * SCALE, deadline=None)
+@given(st.data())
+def test_the_rules_say_what_the_objects_say_in_both_families(data: st.DataObject) -> None:
+    """The same in dual-stack clusters, whose objects have one family or both, asked in either."""
+    world = data.draw(dual_worlds())
+    cluster, oracle = Cluster.from_objects(world.objects, DUAL), Oracle(world.objects, DUAL)
+    asked_for = st.one_of(questions(world), talks(world))
+    for question in data.draw(st.lists(asked_for, min_size=PACKETS_EACH, max_size=PACKETS_EACH)):
+        asked = question._replace(port=0) if question.protocol == "ICMP" else question
+        for one in (asked, in_sixth(asked)):
+            assert _evaluate(cluster, one) == oracle.answer(one), one
+
+
 @settings(max_examples=100 * SCALE, deadline=None)
 @given(st.data())
 def test_policies_mean_what_their_objects_say(data: st.DataObject) -> None:
@@ -94,6 +118,16 @@ def test_printed_rules_are_read_back_the_same(world: World) -> None:
     """`parse(render(r)) == r`, origins included."""
     ruleset = compile_snapshot(_snapshot(world)).ruleset
     assert parse(render(ruleset), catalogue(ruleset)) == ruleset
+
+
+@settings(max_examples=20 * SCALE, deadline=None)
+@given(dual_worlds(), dual_worlds())
+def test_printing_and_differences_hold_in_both_families(before: World, after: World) -> None:
+    """Two tables are printed and read back, and differences go from one pair to the other."""
+    old, new = (compile_snapshot(_snapshot(world, network=DUAL)).ruleset for world in (before, after))
+    assert [table.family for table in new.tables] == ["ip", "ip6"]
+    assert parse(render(new), catalogue(new)) == new
+    assert normal(apply(old, diff(old, new))) == normal(new)
 
 
 @settings(max_examples=30 * SCALE, deadline=None)

@@ -93,3 +93,32 @@ def seed() -> list[Object]:
         service(),
         endpoint_slice("api", endpoint("10.244.1.4"), endpoint("10.244.2.2")),
     ]
+
+
+DUAL = Network(pod_cidrs=("10.244.0.0/16", "fd00:244::/32"), service_cidrs=("10.96.0.0/16", "fd00:96::/112"))
+
+
+def dual_seed(*extra: Object) -> list[Object]:
+    """The seed in both families: node N has fd00:30::N and fd00:244:N::/64, the pod 10.244.N.X also fd00:244:N::X."""
+    made = []
+    for item in [*seed(), *extra]:
+        spec, status = {**item.get("spec", {})}, {**item.get("status", {})}
+        if item["kind"] == "Node":
+            number = item["metadata"]["name"].removeprefix("node-")
+            spec["podCIDRs"] = [spec["podCIDR"], f"fd00:244:{number}::/64"]
+            status["addresses"] = [*status["addresses"], {"type": "InternalIP", "address": f"fd00:30::{number}"}]
+        if item["kind"] == "Pod":
+            status["podIPs"] = [{"ip": status["podIP"]}, {"ip": six(status["podIP"])}]
+        if item["kind"] == "Service":
+            spec["clusterIPs"] = [spec["clusterIP"], f"fd00:96::{spec['clusterIP'].rpartition('.')[2]}"]
+        made.append({**item, "spec": spec, "status": status})
+        if item["kind"] == "EndpointSlice":
+            ends = [{**end, "addresses": [six(end["addresses"][0])]} for end in item["endpoints"]]
+            name = {**item["metadata"], "name": f"{item['metadata']['name']}-6"}
+            made.append({**item, "metadata": name, "addressType": "IPv6", "endpoints": ends})
+    return made
+
+
+def six(address: str) -> str:
+    """The pod's IPv6 address for its IPv4 one."""
+    return f"fd00:244:{address.split('.')[2]}::{address.split('.')[3]}"
