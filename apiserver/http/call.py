@@ -3,7 +3,7 @@
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 from urllib.parse import parse_qsl, unquote
 
 from aiohttp import web
@@ -77,15 +77,17 @@ class Call:
 
 Response: TypeAlias = web.StreamResponse
 Handler: TypeAlias = Callable[[Call], Awaitable[Response]]
-Middleware: TypeAlias = Callable[[Call, Handler], Awaitable[Response]]
+
+
+class Middleware(Protocol):
+    """Answers a call with the help of the handler behind it."""
+
+    def __call__(self, call: Call, handler: Handler) -> Awaitable[Response]:
+        """The answer."""
 
 
 def chain(middlewares: Sequence[Middleware], handler: Handler) -> Handler:
     """A handler behind middlewares, the first one outermost."""
     for middleware in reversed(middlewares):
-        handler = functools.partial(_through, middleware, handler)
+        handler = functools.partial(middleware, handler=handler)
     return handler
-
-
-def _through(middleware: Middleware, handler: Handler, call: Call) -> Awaitable[Response]:
-    return middleware(call, handler)

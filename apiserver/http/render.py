@@ -1,13 +1,10 @@
 """Results as answers: objects, lists and Tables as bytes in the form that the client asked for."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import orjson
 import yaml
-from aiohttp import web
-from multidict import CIMultiDict
 
 from miniplane.aio import Clock
 from miniplane.api import table
@@ -15,28 +12,22 @@ from miniplane.api.kind import Kind, Object
 
 from ..registry.reading import Page
 from ..store.base import Entry
+from .answer import Answer
 from .call import Call
 from .negotiate import YAML, Form, Shape, negotiate
 
-_QUOTE = str.maketrans({'"': '\\"', "\\": "\\\\", "\n": " ", "\r": " "})
+_QUOTE = str.maketrans({**{chr(code): " " for code in (*range(32), 127)}, '"': '\\"', "\\": "\\\\"})
 _NO_CACHE = "no-cache, private"
 
 
-def respond(call: Call, body: bytes, *, status: int = 200, media: str = "application/json") -> web.Response:
+def respond(call: Call, body: bytes, *, status: int = 200, media: str = "application/json") -> Answer:
     """An answer with the request's warnings in its head."""
-    headers: Any = {"Content-Type": media, "Cache-Control": _NO_CACHE}
+    head = f"Content-Type: {media}\r\nCache-Control: {_NO_CACHE}\r\n"
     if call.id:
-        headers["Audit-Id"] = call.id
-    if call.warnings:
-        pairs = list(headers.items())
-        pairs += [("Warning", f'299 - "{text.translate(_QUOTE)}"') for text in dict.fromkeys(call.warnings)]
-        return web.Response(body=body, status=status, headers=web_headers(pairs))
-    return web.Response(body=body, status=status, headers=headers)
-
-
-def web_headers(pairs: Sequence[tuple[str, str]]) -> Any:
-    """Headers of which one may come twice."""
-    return CIMultiDict(pairs)
+        head += f"Audit-Id: {call.id}\r\n"
+    for text in dict.fromkeys(call.warnings):
+        head += f'Warning: 299 - "{text.translate(_QUOTE)}"\r\n'
+    return Answer(status, head, body)
 
 
 def _form(call: Call) -> Form:
@@ -49,11 +40,11 @@ class Renderer:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    def object(self, call: Call, obj: Object, status: int = 200) -> web.Response:
+    def object(self, call: Call, obj: Object, status: int = 200) -> Answer:
         """An object that is not stored, such as a Scale or a Status."""
         return _encode(call, orjson.dumps(obj), _form(call).media, status)
 
-    def entry(self, call: Call, kind: Kind, entry: Entry, status: int = 200) -> web.Response:
+    def entry(self, call: Call, kind: Kind, entry: Entry, status: int = 200) -> Answer:
         """A stored object; in its own form these are its stored bytes."""
         form = _form(call)
         if form.shape is Shape.OBJECT:
@@ -79,7 +70,7 @@ class Renderer:
         """The present time."""
         return self._clock.now()
 
-    def page(self, call: Call, kind: Kind, page: Page) -> web.Response:
+    def page(self, call: Call, kind: Kind, page: Page) -> Answer:
         """A list; in its own form the stored bytes are joined, none is parsed."""
         form = _form(call)
         metadata: dict[str, Any] = {"resourceVersion": str(page.revision)}
@@ -107,7 +98,7 @@ class Renderer:
         return _encode(call, orjson.dumps(result), form.media)
 
 
-def _encode(call: Call, body: bytes, media: str, status: int = 200) -> web.Response:
+def _encode(call: Call, body: bytes, media: str, status: int = 200) -> Answer:
     if media == YAML:
         text = yaml.safe_dump(orjson.loads(body), sort_keys=False, allow_unicode=True)
         return respond(call, text.encode(), status=status, media=YAML)

@@ -1,5 +1,6 @@
 """Which resource and verb a path names. Counterpart upstream: k8s.io/apiserver, pkg/endpoints/request."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -35,17 +36,27 @@ _VERBS: Mapping[str, str] = {
     "DELETE": "delete",
 }
 _NO = ("false", "0")
+_SHORT = 128
+"""Paths that are remembered."""
 _COLLECTION_VERBS: Mapping[str, str] = {**_VERBS, "GET": "list", "HEAD": "list", "DELETE": "deletecollection"}
 
 
 def parse(path: str, registry: Registry) -> Route | None:
     """The route of a decoded path; None for a path that names no resource."""
+    return (_parse_short if len(path) <= _SHORT else _parse)(path, registry)
+
+
+def _parse(path: str, registry: Registry) -> Route | None:
     parts = path.rstrip("/").split("/")
     if len(parts) > 3 and parts[1] == "api":  # noqa: PLR2004  "", api, version, resource
         return _resource("", parts[2], parts[3:], registry)
     if len(parts) > 4 and parts[1] == "apis":  # noqa: PLR2004  "", apis, group, version, resource
         return _resource(parts[2], parts[3], parts[4:], registry)
     return None
+
+
+_parse_short = functools.lru_cache(maxsize=1024)(_parse)
+"""Most requests are for a few paths."""
 
 
 def _resource(group: str, version: str, parts: list[str], registry: Registry) -> Route | None:

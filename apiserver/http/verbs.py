@@ -3,8 +3,6 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
-from aiohttp import web
-
 from miniplane.api.kind import Kind, Object
 from miniplane.errors import bad_request, method_not_allowed, path_not_found
 
@@ -216,7 +214,7 @@ class Verbs:
     async def _get_scale(self, call: Call, target: Target) -> Response:
         return self._scale(call, self._resources.pipeline.require(target).obj)
 
-    def _scale(self, call: Call, obj: Object) -> web.Response:
+    def _scale(self, call: Call, obj: Object) -> Response:
         return self._resources.renderer.object(call, scale_of(obj))
 
     async def _put_scale(self, call: Call, target: Target) -> Response:

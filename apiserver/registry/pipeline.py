@@ -10,7 +10,7 @@ k8s.io/apiserver, pkg/registry/generic/registry and pkg/registry/rest.
 import copy
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
 
 import orjson
@@ -144,7 +144,7 @@ class Pipeline:
             raise _name_mismatch(name, target.name)
         meta["uid"] = str(uuid.UUID(int=self._random.getrandbits(128), version=4))
         meta["creationTimestamp"] = self.now()
-        return replace(target, name=name or "")
+        return Target(target.kind, target.user, target.namespace, name or "")
 
     def _generate(self, target: Target, prefix: str) -> str:
         name = ""

@@ -298,8 +298,11 @@ def validate_finalizers(items: Sequence[str], path: str) -> list[FieldError]:
     return errors
 
 
+_META = Path("metadata")
+
+
 def _validate_name(obj: Object, kind: Kind) -> list[FieldError]:
-    meta, path, rule = metadata(obj), Path("metadata"), RULES[kind.strategy.name_is]
+    meta, path, rule = metadata(obj), _META, RULES[kind.strategy.name_is]
     name, base = meta.get("name") or "", meta.get("generateName") or ""
     errors = [invalid(path / "generateName", base, text) for text in rule(base, prefix=True)] if base else []
     if not name:
@@ -308,7 +311,7 @@ def _validate_name(obj: Object, kind: Kind) -> list[FieldError]:
 
 
 def _validate_namespace(obj: Object, kind: Kind) -> list[FieldError]:
-    namespace, path = metadata(obj).get("namespace") or "", Path("metadata") / "namespace"
+    namespace, path = metadata(obj).get("namespace") or "", _META / "namespace"
     if kind.namespaced:
         if not namespace:
             return [required(path)]
@@ -318,14 +321,17 @@ def _validate_namespace(obj: Object, kind: Kind) -> list[FieldError]:
 
 def validate_meta(obj: Object, kind: Kind) -> list[FieldError]:
     """Everything that upstream checks of a new object's ObjectMeta, in its order."""
-    path = Path("metadata")
     errors = _validate_name(obj, kind) + _validate_namespace(obj, kind)
     if (generation := metadata(obj).get("generation") or 0) < 0:
-        errors.append(invalid(path / "generation", generation, "must be greater than or equal to 0"))
-    errors += validate_labels(labels(obj), path / "labels")
-    errors += validate_annotations(annotations(obj), path / "annotations")
-    errors += validate_owners(owner_references(obj), path / "ownerReferences")
-    errors += validate_finalizers(finalizers(obj), path / "finalizers")
+        errors.append(invalid(_META / "generation", generation, "must be greater than or equal to 0"))
+    if items := labels(obj):
+        errors += validate_labels(items, _META / "labels")
+    if items := annotations(obj):
+        errors += validate_annotations(items, _META / "annotations")
+    if owners := owner_references(obj):
+        errors += validate_owners(owners, _META / "ownerReferences")
+    if names := finalizers(obj):
+        errors += validate_finalizers(names, _META / "finalizers")
     return errors
 
 
@@ -334,7 +340,7 @@ _IMMUTABLE = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestam
 
 def validate_meta_update(obj: Object, old: Object) -> list[FieldError]:
     """What may not change in ObjectMeta, to be asked after `validate_meta`."""
-    path, new_meta, old_meta = Path("metadata"), metadata(obj), metadata(old)
+    path, new_meta, old_meta = _META, metadata(obj), metadata(old)
     errors = []
     if old_meta.get("deletionTimestamp") and (added := sorted(set(finalizers(obj)) - set(finalizers(old)))):
         shown = ", ".join(f'"{name}"' for name in added)
