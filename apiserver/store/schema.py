@@ -1,6 +1,17 @@
 """The one table. `migrations/` brings a database here; a test holds the two together."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, MetaData, String, Table, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    UniqueConstraint,
+)
 
 REVISION = BigInteger().with_variant(Integer, "sqlite")
 """SQLite makes only an INTEGER key the row's own number; its INTEGER holds 64 bits."""
@@ -23,3 +34,14 @@ ENTRIES = Table(
 )
 """A row is a revision of a key. `previous` is the revision before it, 0 for none: two writers that both follow the same
 revision can't both succeed, whoever they are. A deleted row holds the last state."""
+
+HEAD = "0001"
+"""The migration that leads to these tables."""
+
+VERSION = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+"""Where alembic notes which migration a database is at, made as alembic makes it."""

@@ -1,36 +1,34 @@
 """Brings a database to the tables of this version, or says what is wrong. Blocking."""
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine
+import importlib
 
-from miniplane import components
+from sqlalchemy import Connection, Engine, insert, inspect, select
 
 from .base import SchemaMismatch
-from .schema import METADATA
-
-
-def config(connection: Connection | None = None) -> Config:
-    """Alembic's configuration for the scripts of this installation, wherever they live."""
-    made = Config()
-    made.set_main_option("script_location", str(components.folder("migrations")).replace("%", "%%"))
-    made.attributes.update({"connection": connection, "metadata": METADATA})
-    return made
+from .schema import HEAD, METADATA, VERSION
 
 
 def prepare(engine: Engine, *, migrate: bool) -> None:
-    """Migrate if asked to, else refuse a database of another version. Raises SchemaMismatch."""
+    """Make the tables or migrate them if asked to, else refuse a database of another version. Raises SchemaMismatch."""
     with engine.begin() as connection:
-        settings = config(connection)
-        scripts = ScriptDirectory.from_config(settings)
-        head = scripts.get_current_head()
-        current = MigrationContext.configure(connection).get_current_revision()
-        if current == head:
+        tables = set(inspect(connection).get_table_names())
+        current = connection.scalar(select(VERSION.c.version_num)) if VERSION.name in tables else None
+        if current == HEAD:
             return
-        if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
+        # Most databases are at the head or empty, and need no alembic.
+        migrating = importlib.import_module(".migrating", __package__) if tables else None
+        if migrating is not None and current is not None and not migrating.is_known(current):
             raise SchemaMismatch(f"the database is at {current}, which this version does not know: it is newer")
         if not migrate:
-            raise SchemaMismatch(f"the database is at {current or 'nothing'}, this version needs {head}: migrate it")
-        command.upgrade(settings, "head")
+            raise SchemaMismatch(f"the database is at {current or 'nothing'}, this version needs {HEAD}: migrate it")
+        if migrating is not None:
+            migrating.migrate(connection)
+        else:
+            _make(connection)
+
+
+def _make(connection: Connection) -> None:
+    """What all migrations together lead to."""
+    METADATA.create_all(connection)
+    VERSION.create(connection)
+    connection.execute(insert(VERSION).values(version_num=HEAD))

@@ -11,8 +11,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, text
 
-from apiserver.store import SchemaMismatch, StoreUnavailable, open_store, upgrade
-from apiserver.store.schema import METADATA
+from apiserver.store import SchemaMismatch, StoreUnavailable, migrating, open_store
+from apiserver.store.schema import HEAD, METADATA
 from miniplane import components
 
 
@@ -43,10 +43,26 @@ async def test_an_empty_database_arrives_at_the_model(url: str) -> None:
     engine.dispose()
 
 
+async def test_an_older_database_is_migrated(url: str) -> None:
+    """The steps lead to the same tables as an empty database is given at once."""
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        migrating.migrate(connection)
+    execute(url, "DELETE FROM alembic_version")
+    execute(url, "DROP TABLE entries")
+    async with open_store(url, migrate=True) as store:
+        assert store.revision == 0
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert context.get_current_revision() == HEAD
+        assert compare_metadata(context, METADATA) == []
+    engine.dispose()
+
+
 def test_there_is_one_head() -> None:
-    """The steps form one line, and each file is named after its revision."""
-    scripts = ScriptDirectory.from_config(upgrade.config())
-    assert len(scripts.get_heads()) == 1
+    """The steps form one line to what the code says, and each file is named after its revision."""
+    scripts = ScriptDirectory.from_config(migrating.config())
+    assert scripts.get_heads() == [HEAD]
     assert all(Path(script.path).name.startswith(f"{script.revision}_") for script in scripts.walk_revisions())
 
 
