@@ -128,4 +128,4 @@ def measure() -> Sequence[Figure]:
     ]
 
 
-DATAPLANE = Group("dataplane", "the network compiler", measure)
+GROUP = Group("dataplane", "the network compiler", measure)
