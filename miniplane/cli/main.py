@@ -42,7 +42,11 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("exec", "exec", "run a command in a container"),
         Command("api-resources", "resources", "list the kinds that the server has"),
     ),
-    "the network, explained": (Command("trace", "trace", "explain the path of a packet, hop by hop"),),
+    "the network, explained": (
+        Command("trace", "trace", "explain the path of a packet, hop by hop"),
+        Command("reach", "reach", "tell who can talk to whom, check expectations, compare"),
+        Command("lint", "lint", "find what leads nowhere or never matters: lint network"),
+    ),
     "the programs": (
         Command("apiserver", "programs", "run the API server"),
         Command("controllers", "programs", "run the controllers"),
@@ -100,12 +104,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         word = f" ({error.reason})" if error.reason else ""
         print(f"Error from server{word}: {error.message}", file=sys.stderr)
         return 1
-    except (ValueError, LookupError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader has gone: leave without a word
         return 0
+    except (ValueError, LookupError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
 

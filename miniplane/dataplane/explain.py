@@ -15,7 +15,7 @@ from miniplane.dataplane.parties import Parties, Party
 from miniplane.dataplane.routes import HopKind
 from miniplane.dataplane.ruleset import Dnat
 
-__all__ = ["Backend", "Cluster", "Destination", "Trace", "TraceHop", "trace"]
+__all__ = ["Backend", "Cluster", "Destination", "Trace", "TraceHop", "Way", "trace", "ways"]
 
 _SOURCE_PORT = 40000
 
@@ -75,10 +75,24 @@ class Trace:
             ]
         end = self.destination
         address = f" {end.ip}:{end.port}" if end.ip else ""
-        return [*lines, f"{self.verdict}:{address}{f' (Pod {end.pod})' if end.pod else ''}"]
+        where_to = f":{address}{f' (Pod {end.pod})' if end.pod else ''}" if address else ""
+        return [*lines, f"{self.verdict}{where_to}"]
 
     def _column(self, name: str) -> list[str]:
         return [getattr(hop, name) or "-" for hop in self.hops]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One of the ways that a packet can go, told alone."""
+
+    trace: Trace
+    path: Path
+    packet: Packet
+    """As the source sends it."""
+    entry: Entry
+    origin: Source
+    """What the source is to its own node."""
 
 
 def trace(cluster: Cluster, src: str, dst: str, port: int, protocol: Protocol = Protocol.TCP) -> Trace:
@@ -87,23 +101,57 @@ def trace(cluster: Cluster, src: str, dst: str, port: int, protocol: Protocol = 
     `src`: `pod/[namespace/]name`, `node/name`, `external` or an address. `dst`: the same, or `svc/[namespace/]name`.
     Without a namespace it is `default`. Raises ValueError for a name that is not there.
     """
+    return _ask(cluster, src, dst, port, protocol)[0]
+
+
+def ways(cluster: Cluster, src: str, dst: str, port: int, protocol: Protocol = Protocol.TCP) -> tuple[Trace, list[Way]]:
+    """The trace, and every way that the packet can go, likeliest first; none if an end has no address."""
+    whole, asked = _ask(cluster, src, dst, port, protocol)
+    return whole, [asked.way(index, whole) for index in range(len(asked.paths))] if asked is not None else []
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A packet and all its paths."""
+
+    cluster: Cluster
+    parties: Parties
+    source: Party
+    target: Party
+    packet: Packet
+    node: str
+    paths: list[Path]
+
+    def hops(self, path: Path) -> tuple[TraceHop, ...]:
+        opening = _opening(self.source, self.node, self.packet, self.target)
+        return (opening, *_read(self.cluster, self.parties, self.source, self.packet, path))
+
+    def way(self, index: int, whole: Trace) -> Way:
+        path = self.paths[index]
+        alone = Trace(_verdict(path), _destination(self.parties, path), whole.backends, self.hops(path))
+        return Way(alone, path, self.packet, *_entry(self.source))
+
+
+def _ask(
+    cluster: Cluster, src: str, dst: str, port: int, protocol: Protocol = Protocol.TCP
+) -> tuple[Trace, _Question | None]:
     parties = Parties(cluster)
     source, target = parties.find(src), parties.find(dst, port)
     missing = next((party for party in (source, target) if party.address is None), None)
     if missing is not None:
-        return _unresolved(missing, source, port)
+        return _unresolved(missing, source, port), None
     assert source.address is not None
     assert target.address is not None
     packet = _packet(source.address, target.address, protocol, target.port or port)
     node = source.node or parties.entrance(target.address)
     if not node:
         raise ValueError("the cluster has no nodes")
-    paths = cluster.paths(packet, node, *_entry(source))
-    endings = [_verdict(path) for path in paths]
+    asked = _Question(cluster, parties, source, target, packet, node, cluster.paths(packet, node, *_entry(source)))
+    endings = [_verdict(path) for path in asked.paths]
     shown = next((index for index, word in enumerate(endings) if word != "delivered"), 0)
-    path = paths[shown]
-    hops = [_opening(source, node, packet, target), *_read(cluster, parties, source, packet, path)]
-    return Trace(endings[shown], _destination(parties, path), _backends(parties, paths, endings), tuple(hops))
+    path = asked.paths[shown]
+    backends = _backends(parties, asked.paths, endings)
+    return Trace(endings[shown], _destination(parties, path), backends, asked.hops(path)), asked
 
 
 def _packet(src: Address, dst: Address, protocol: Protocol, port: int) -> Packet:

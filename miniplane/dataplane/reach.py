@@ -48,6 +48,12 @@ class Matrix:
             "matrix": [list(row) for row in self.words],
         }
 
+    def within(self, namespace: str) -> "Matrix":
+        """The part of it that is about one namespace's pods."""
+        kept = [index for index, pod in enumerate(self.pods) if pod.startswith(f"{namespace}/")]
+        words = tuple(tuple(self.words[i][j] for j in kept) for i in kept)
+        return Matrix(self.port, self.protocol, tuple(self.pods[i] for i in kept), words)
+
     def pairs(self) -> Iterator[tuple[str, str, str]]:
         """(source, target, word) of every two different pods."""
         for source, row in zip(self.pods, self.words, strict=True):

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from miniplane.api.kind import Object
 from miniplane.dataplane import offline
+from miniplane.dataplane.cover import covered_rules
 from miniplane.dataplane.oracle import Oracle, Question
 from miniplane.dataplane.reach import Reach, matrix
+from miniplane.dataplane.views import policy_view
 from tests.property.dataplane_strategies import NETWORK, PORTS, World, worlds
 
 SCALE = int(os.environ.get("MINIPLANE_EXAMPLES", "1"))
@@ -50,3 +52,23 @@ def test_a_complete_world_is_built_as_it_stands(world: World, port: int) -> None
     built = offline.build(running, NETWORK)
     assert replace(built.network, dns_ip=NETWORK.dns_ip) == NETWORK
     assert matrix(running, port=port) == Reach(running, NETWORK).matrix(port)
+
+
+@settings(max_examples=60 * SCALE, deadline=None)
+@given(worlds(most_services=0, least_policies=2), st.sampled_from(PORTS), st.sampled_from(PROTOCOLS))
+def test_a_covered_rule_can_go(world: World, port: int, protocol: str) -> None:
+    """Without the rules that others cover, everybody reaches whom they reached."""
+    changed: list[Object] = []
+    for obj in world.objects:
+        if obj["kind"] == "NetworkPolicy":
+            view, spec = policy_view(obj), dict(obj["spec"])
+            for direction, rules in (("ingress", view.ingress), ("egress", view.egress)):
+                gone = {index for index, _ in covered_rules(rules or ())}
+                if direction in spec:
+                    spec[direction] = [rule for index, rule in enumerate(spec[direction]) if index not in gone]
+            types = [word for word, side in (("Ingress", view.ingress), ("Egress", view.egress)) if side is not None]
+            changed.append({**obj, "spec": spec | {"policyTypes": types}})
+        else:
+            changed.append(obj)
+    before, after = Reach(world.objects, NETWORK), Reach(changed, NETWORK)
+    assert before.matrix(port, protocol) == after.matrix(port, protocol)

@@ -7,7 +7,6 @@ import pytest
 from miniplane.cli import main, resources
 from miniplane.cli.apply import three_way
 from miniplane.cli.printers import aligned, identity, table
-from miniplane.cli.trace import State, split_port
 from miniplane.kinds import DEPLOYMENT, POD, SERVICE
 
 
@@ -62,51 +61,6 @@ def test_three_way_merge() -> None:
     live = {"spec": {"a": 1, "gone": True, "others": 5, "list": [{"x": 1, "defaulted": "y"}]}}
     assert three_way(last, wanted, live) == {"spec": {"a": 2, "gone": None}}
     assert three_way(wanted, wanted, {"spec": {"a": 2, "list": [{"x": 1, "defaulted": "y"}]}}) == {}
-
-
-def test_ports() -> None:
-    """A port stands behind the last colon; an IPv6 address needs brackets for one."""
-    assert split_port("svc/api:80", 0) == ("svc/api", 80)
-    assert split_port("svc/api", 8080) == ("svc/api", 8080)
-    assert split_port("[fd00::1]:80", 0) == ("fd00::1", 80)
-    assert split_port("fd00::1", 80) == ("fd00::1", 80)
-    with pytest.raises(ValueError, match="no port number"):
-        split_port("api:http", 0)
-
-
-STATE = State(
-    [
-        {
-            "kind": "Service",
-            "metadata": {"namespace": namespace, "name": "api"},
-            "spec": {"ports": [{"port": 81}]},
-        }
-        for namespace in ("default", "production")
-    ],
-    "default",
-)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("svc/api", ("svc/default/api", 81)),
-        ("svc/production/api", ("svc/production/api", 81)),
-        ("api", ("svc/default/api", 81)),
-        ("api.production:80", ("svc/production/api", 80)),
-        ("api.production.svc.cluster.local", ("svc/production/api", 81)),
-        ("10.1.2.3", ("10.1.2.3", 80)),
-    ],
-)
-def test_targets_of_a_trace(text: str, expected: tuple[str, int]) -> None:
-    """A Service is found by its kind and name, and by the names that a pod could look up."""
-    assert STATE.target(text, 0, "pod/default/web") == expected
-
-
-def test_unknown_targets_are_named() -> None:
-    """A name that no Service answers to is an error, not a guess."""
-    with pytest.raises(ValueError, match=r"no Service answers to the name 'example\.com'"):
-        STATE.target("example.com", 0, "pod/default/web")
 
 
 def test_tables_align() -> None:

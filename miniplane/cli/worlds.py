@@ -1,0 +1,114 @@
+"""Where a command gets its cluster from: a running one, or a directory of manifests (`--from-dir`)."""
+
+import argparse
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from miniplane.aio import bounded
+from miniplane.api import meta
+from miniplane.api.kind import Kind, Object
+from miniplane.cli import resources
+from miniplane.cli.session import add_connection, connect
+from miniplane.client import Client
+from miniplane.config import Network
+from miniplane.dataplane import offline
+from miniplane.dataplane.offline import World
+from miniplane.kinds import (
+    DEPLOYMENT,
+    ENDPOINT_SLICE,
+    INGRESS,
+    INGRESS_CLASS,
+    NAMESPACE,
+    NETWORK_POLICY,
+    NODE,
+    POD,
+    REGISTRY,
+    REPLICA_SET,
+    SERVICE,
+)
+
+READ: tuple[Kind, ...] = (
+    NODE,
+    NAMESPACE,
+    POD,
+    SERVICE,
+    ENDPOINT_SLICE,
+    NETWORK_POLICY,
+    INGRESS,
+    INGRESS_CLASS,
+    DEPLOYMENT,
+    REPLICA_SET,
+)
+"""What the network is made of, and what people name its parts by."""
+
+
+def add_world(parser: argparse.ArgumentParser) -> None:
+    """`--from-dir`, and the flags that say where a running cluster is."""
+    parser.add_argument("--from-dir", type=Path, metavar="DIR", help="manifests to read instead of a running cluster")
+    add_connection(parser)
+
+
+def with_world(given: argparse.Namespace, work: Callable[[World, str], int], *, addons: bool = False) -> int:
+    """Run `work(world, namespace)` on the cluster that the flags mean.
+
+    `addons` puts the DNS and the ingress proxy into a world from manifests, which every running cluster has.
+    """
+    if given.from_dir:
+        return work(offline.build(manifests(given.from_dir), addons=addons), given.namespace or "default")
+
+    async def on_server(client: Client, namespace: str) -> int:
+        return work(World(tuple(await read(client)), Network()), namespace)
+
+    return connect(given, on_server)
+
+
+def live(given: argparse.Namespace) -> World:
+    """The running cluster."""
+
+    async def on_server(client: Client, _: str) -> World:
+        return World(tuple(await read(client)), Network())
+
+    return connect(given, on_server)
+
+
+def manifests(folder: Path) -> list[Object]:
+    """The objects of a directory and all below it (hidden folders apart), with the server's defaults.
+
+    Raises ValueError for a file that is no manifest, and for an object that is stated twice.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is no directory")
+    files = sorted(
+        str(path)
+        for path in folder.rglob("*")
+        if path.suffix in resources.SUFFIXES and not any(part[0] == "." for part in path.relative_to(folder).parts)
+    )
+    if not files:
+        raise ValueError(f"no manifests in {folder}: files that end in {', '.join(resources.SUFFIXES)}")
+    objects = resources.load(files)
+    for obj in objects:
+        kind = REGISTRY.by_kind(obj["apiVersion"], obj["kind"])
+        if kind is not None:
+            kind.defaults(obj)
+    _refuse_twice(objects)
+    return objects
+
+
+def _refuse_twice(objects: Iterable[Object]) -> None:
+    names = Counter(
+        f"{obj['kind']} {meta.namespace(obj) or 'default'}/{meta.name(obj)}" for obj in objects if meta.name(obj)
+    )
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise ValueError(f"stated more than once: {', '.join(twice)}")
+
+
+async def read(client: Client, kinds: Sequence[Kind] = READ) -> list[Object]:
+    """All objects of some kinds."""
+    objects: list[Object] = []
+
+    async def one(kind: Kind) -> None:
+        objects.extend((await client.list(kind)).items)
+
+    await bounded(kinds, one, at_once=4)
+    return objects
