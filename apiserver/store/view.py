@@ -89,8 +89,14 @@ class View:
         """See `Store.wait_for`."""
         if revision > self.revision:
             future = asyncio.get_running_loop().create_future()
-            heapq.heappush(self._waiting, (revision, next(self._order), future))
-            await future
+            place = (revision, next(self._order), future)
+            heapq.heappush(self._waiting, place)
+            try:
+                await future
+            finally:
+                if future.cancelled() and place in self._waiting:  # what may never come must not be kept for
+                    self._waiting.remove(place)
+                    heapq.heapify(self._waiting)
 
     def close(self) -> None:
         """End all watches and waits."""
