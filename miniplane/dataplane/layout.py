@@ -146,6 +146,7 @@ FIXED_CHAINS: tuple[Chain, ...] = (
     Chain(
         "unserved",
         (
+            _rule(IsTranslated(), Plain.RETURN, why="it was led to a backend, whatever else that address is"),
             _rule(In(FRONTEND, "no-endpoints"), Plain.REJECT, why="the Service has no endpoints"),
             _rule(In((Field.DADDR,), "cluster-ips"), Plain.REJECT, why="the Service has no such port"),
             _rule(In((Field.DADDR,), "service-ranges"), Plain.DROP, why="no Service has this address"),
