@@ -129,17 +129,19 @@ def questions(world: World, most: int) -> list[Question]:
             (80, 30080),
         )
     ]
-    asked = [
+    at_doors = _ask([*pods, *nodes, *outside], doors)
+    others = _ask(pods, plain) + _ask([*pods, *nodes, *outside], odd) + _ask([*nodes, *outside], plain)
+    first = _spread(list(dict.fromkeys(at_doors)), most * 2 // 3)
+    return first + _spread([item for item in dict.fromkeys(others) if item not in first], most - len(first))
+
+
+def _ask(sources: Sequence[tuple[str, str, bool]], targets: Sequence[tuple[str, str, int]]) -> list[Question]:
+    """From each to each, but not from the outside to itself."""
+    return [
         Question(src, dst, protocol, port, node, is_from_node)
-        for sources, targets in ((pods, plain), ((*pods, *nodes, *outside), doors), ((*pods, *nodes, *outside), odd))
         for (src, node, is_from_node), (dst, protocol, port) in product(sources, targets)
+        if not (src in CLIENTS and dst in CLIENTS)
     ]
-    asked += [
-        Question(src, dst, protocol, port, node, is_from_node)
-        for (src, node, is_from_node), (dst, protocol, port) in product((*nodes, *outside), plain)
-    ]
-    asked = [item for item in dict.fromkeys(asked) if not (item.src in CLIENTS and item.dst in (*CLIENTS, item.src))]
-    return _spread(asked, most)
 
 
 def _spread(asked: Sequence[Question], most: int) -> list[Question]:

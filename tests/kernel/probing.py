@@ -72,7 +72,7 @@ class Prober:
         while True:
             now = time.monotonic()
             left = end - now if waiting else quiet_since + _GRACE_S - now
-            if left <= 0:
+            if left <= 0 or not clients:
                 break
             for key, _ in self._selector.select(left):
                 if key.data is None or isinstance(key.data, str):

@@ -31,7 +31,7 @@ def _flushed(text: str) -> str:
     return f"flush ruleset\n{text}"
 
 
-@settings(max_examples=40 * SCALE, deadline=None)
+@settings(max_examples=25 * SCALE, deadline=None)
 @given(world=worlds(least_policies=1))
 def test_the_kernel_holds_what_was_compiled(lab: Lab, world: World) -> None:
     """Loaded, listed and read back, every node's rules are the compiled ones, origins included."""
@@ -41,7 +41,7 @@ def test_the_kernel_holds_what_was_compiled(lab: Lab, world: World) -> None:
         assert read(listing, catalogue(rules)) == normal(rules)
 
 
-@settings(max_examples=25 * SCALE, deadline=None)
+@settings(max_examples=15 * SCALE, deadline=None)
 @given(steps=st.lists(worlds(), min_size=2, max_size=4))
 def test_transactions_leave_what_was_compiled(lab: Lab, steps: list[World]) -> None:
     """After each transaction from one state to the next, the kernel holds the next."""

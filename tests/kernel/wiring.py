@@ -35,6 +35,8 @@ _ROUTER = {
     "ipv4/conf/all/accept_redirects": "0",
     "ipv4/conf/all/rp_filter": "0",
     "ipv4/icmp_ratelimit": "0",
+    "ipv4/icmp_msgs_per_sec": "1000000",
+    "ipv4/icmp_msgs_burst": "100000",
     "ipv4/ping_group_range": "0 0",
 }
 
