@@ -24,7 +24,7 @@ from .http.protocol import Server
 from .registry import expiry
 from .registry.bootstrap import bootstrap, check_network
 from .settings import Settings
-from .store import open_store
+from .store import Store, StoreUnavailable, open_store
 
 _log = logs.get("apiserver")
 _BACKLOG = 1024
@@ -115,6 +115,12 @@ async def _serving(
             _unlink(settings.unix_socket)
 
 
+async def _guard(store: Store) -> None:
+    """End the server with its store: whoever supervises it starts it again, and nobody takes it for well."""
+    await store.failed()
+    raise StoreUnavailable("the store's writer has failed")
+
+
 async def run(settings: Settings, *, ready: Callable[[], None], clock: Clock | None = None) -> None:
     """Serve until cancelled; `ready` is called once requests are answered."""
     clock = clock or SystemClock()
@@ -126,7 +132,7 @@ async def run(settings: Settings, *, ready: Callable[[], None], clock: Clock | N
             app = compose(settings, store, REGISTRY, clock, kubelets)
             await bootstrap(app.pipeline, REGISTRY, settings.network, port)
             expiring = expiry.run(store, REGISTRY, clock, ttl_s=settings.event_ttl_s)
-            async with _serving(app, settings, listener, context), aio.background(expiring):
+            async with _serving(app, settings, listener, context), aio.background(expiring, _guard(store)):
                 _log.info("serving", host=settings.host, port=port, revision=store.revision)
                 ready()
                 await asyncio.Event().wait()

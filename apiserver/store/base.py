@@ -239,6 +239,9 @@ class Store(Protocol):
     def compacted(self) -> int:
         """`list_at` answers from this revision on."""
 
+    async def failed(self) -> None:
+        """Return if the store can write no more, though nobody has closed it: only a new process helps then."""
+
     async def commit(self, writes: Sequence[Write]) -> Commit:
         """Make the writes durable, all or none, with consecutive revisions; later writes see the earlier ones.
 

@@ -35,6 +35,10 @@ class MemoryStore:
         self._closed = True
         self._view.close()
 
+    async def failed(self) -> None:
+        """See `Store`: it never does."""
+        await asyncio.Event().wait()
+
     async def commit(self, writes: Sequence[Write]) -> Commit:
         """See `Store`."""
         if self._closed:

@@ -74,6 +74,10 @@ class SqlStore:
         self._readers.shutdown()
         self._engine.dispose()
 
+    async def failed(self) -> None:
+        """See `Store`."""
+        await self._writer.failed()
+
     async def commit(self, writes: Sequence[Write]) -> Commit:
         """See `Store`."""
         if len(writes) > self._limits.commit_writes:

@@ -89,6 +89,7 @@ class Writer:
         """Held to put and to close, so that nothing is put that nobody takes."""
         self._taken: list[_Item] = []
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+        self._dead = asyncio.Event()
 
     def start(self) -> None:
         """Begin to take writes."""
@@ -106,6 +107,10 @@ class Writer:
         self._put(_Job(answer, work))
         return await answer
 
+    async def failed(self) -> None:
+        """Return if the thread dies of an error."""
+        await self._dead.wait()
+
     async def close(self) -> None:
         """Finish what was asked before and end the thread."""
         answer: asyncio.Future[None] = self._loop.create_future()
@@ -122,10 +127,14 @@ class Writer:
             self._queue.put(item)
 
     def _run(self) -> None:
+        failed = True
         try:
             self._serve()
+            failed = False
         finally:
             self._abandon()
+            if failed:
+                self._loop.call_soon_threadsafe(self._dead.set)
 
     def _abandon(self) -> None:
         """Refuse what is left: nothing after a stop, but if the thread dies of an error nobody may wait for ever."""

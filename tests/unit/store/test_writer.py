@@ -9,8 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
+from apiserver.serve import run
+from apiserver.settings import Settings
 from apiserver.store import Draft, Limits, Put, ResourceKey, StoreUnavailable, dialects, log, open_store
 from apiserver.store.ledger import Change
+from miniplane.client import Client
+from miniplane.errors import ApiError
+from miniplane.kinds import CONFIG_MAP
 
 
 def put(name: str) -> Put:
@@ -58,6 +63,8 @@ async def test_nobody_waits_for_a_dead_writer(url: str, monkeypatch: pytest.Monk
         monkeypatch.setattr(log, "append", append)
         results = await asyncio.gather(*(store.commit([put("b")]) for _ in range(20)), return_exceptions=True)
         assert {type(result) for result in results} == {StoreUnavailable}
+        async with asyncio.timeout(5):
+            await store.failed()
         with pytest.raises(StoreUnavailable):
             await store.commit([put("c")])
         assert store.revision == 1
@@ -87,3 +94,23 @@ def test_connections_are_durable(url: str) -> None:
         "wal_autocheckpoint": 100,
         "journal_size_limit": 100 * 4096 * 4,
     }
+
+
+async def test_the_server_ends_with_its_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that could only read would look well to everybody: it ends, so that its supervisor starts it again."""
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    ready = asyncio.Event()
+    server = asyncio.create_task(run(Settings(data_dir=tmp_path, port=0), ready=ready.set))
+    await ready.wait()
+
+    def append(connection: Connection, changes: Sequence[Change]) -> None:
+        raise RuntimeError("no such luck")
+
+    monkeypatch.setattr(log, "append", append)
+    async with Client.from_kubeconfig(tmp_path / "kubeconfig") as client:
+        with pytest.raises(ApiError):
+            await client.create(CONFIG_MAP, {"metadata": {"name": "a", "namespace": "default"}})
+    async with asyncio.timeout(10):
+        with pytest.raises(ExceptionGroup) as ended:
+            await server
+    assert ended.group_contains(StoreUnavailable)
