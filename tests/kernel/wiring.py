@@ -9,6 +9,9 @@ What differs between clusters are rules and routes, which `load` replaces. Addre
 device `void`: an unreachable route would answer before the rules have their say.
 """
 
+import os
+import socket
+import struct
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -62,6 +65,20 @@ def run(*command: str, text: str = "") -> str:
     return done.stdout
 
 
+def forget_connections() -> None:
+    """Empty the present namespace's connection table (IPCTNL_MSG_CT_DELETE without a filter, as `conntrack -F`).
+
+    Else a UDP port that is used again follows the rules of before.
+    """
+    family, delete, request_and_acknowledge = 12, 0x0102, 0x5
+    message = struct.pack("=IHHIIBBH", 20, delete, request_and_acknowledge, 1, 0, socket.AF_UNSPEC, 0, 0)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, family) as netlink:
+        netlink.send(message)
+        number = struct.unpack_from("=i", netlink.recv(4096), 16)[0]
+    if number:
+        raise OSError(-number, os.strerror(-number))
+
+
 def ip(lines: Iterable[str]) -> None:
     """A batch of `ip` commands in the present namespace."""
     run("ip", "-batch", "-", text="\n".join(lines) + "\n")
@@ -85,7 +102,6 @@ class Wiring:
         started = []
         for name, node in self.nodes.items():
             with node.inside():
-                sysctl({"netfilter/nf_conntrack_checksum": "0"})
                 for command, text in (
                     (("ip", "-batch", "-"), _routes(routes.get(name, ()))),
                     (("nft", "-f", "-"), f"flush ruleset\n{rules.get(name, '')}"),
@@ -97,6 +113,9 @@ class Wiring:
         for words, code in failures:
             if code:
                 raise RuntimeError(words[-2000:])
+        for node in self.nodes.values():
+            with node.inside():
+                forget_connections()
 
     def _wire_outside(self) -> None:
         lines = ["link set lo up", "link add br0 type bridge", f"addr add {OUTSIDE}/24 dev br0", "link set br0 up"]

@@ -242,3 +242,14 @@ def test_two_services_of_one_frontend_are_a_problem_of_the_second() -> None:
     machine = _machine([*objects, *other])
     assert [str(problem.origin) for problem in machine.program.problems] == ["Service default/zoo spec.externalIPs[0]"]
     assert str(_send(machine, Packet.of("10.244.1.2", "192.0.2.9", dport=80)).packet.dst) == "10.244.1.4"
+
+
+def test_a_backend_is_reached_though_its_address_is_another_services_door() -> None:
+    """What was translated to a node's own port passes, even if that port is a node port without endpoints."""
+    closed = service("closed", "10.96.0.21", type="NodePort", ports=[{"port": 80, "nodePort": 30080}])
+    door = endpoint_slice("api", {**endpoint("10.244.1.4"), "addresses": ["172.30.0.11"]}, port=30080)
+    objects = [item for item in seed() if item["kind"] not in ("Service", "EndpointSlice")]
+    machine = _machine([*objects, service(), door, closed])
+    led = _send(machine, Packet.of("10.244.1.2", "10.96.0.20", dport=80))
+    assert (led.verdict, str(led.packet.dst), led.packet.dport) == (Verdict.ACCEPT, "172.30.0.11", 30080)
+    assert _send(machine, Packet.of("10.244.1.2", "172.30.0.11", dport=30080)).verdict is Verdict.REJECT
