@@ -1,18 +1,20 @@
 """`reach`: who can talk to whom, as a matrix; expectations for CI (`--assert`); what a change opens (`--diff`)."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from miniplane.api import meta, wellknown
 from miniplane.cli import printers, reports
 from miniplane.cli.reports import Case
 from miniplane.cli.worlds import add_world, live, manifests, with_world
 from miniplane.dataplane import offline
 from miniplane.dataplane.expectations import Finding, check
 from miniplane.dataplane.offline import World
+from miniplane.dataplane.offline_workloads import numbered
 from miniplane.dataplane.reach import ALLOW, Matrix, Reach, declared_ports
 
 LIVE = "live"
@@ -103,16 +105,24 @@ def _diff(given: argparse.Namespace) -> int:
     ports: list[tuple[int | str, str]] = [(given.port, given.protocol)] if given.port else []
     if not ports:
         ports += sorted({pair for world in worlds for pair in declared_ports(world.objects)})
-    old, new = (Reach(world.objects, world.network) for world in worlds)
+    old, new = (Reach(numbered(world.objects), world.network) for world in worlds)
+    places = [{meta.name(obj) for obj in world.objects if obj["kind"] == "Namespace"} for world in worlds]
+    ours = set(wellknown.SYSTEM_NAMESPACES) - {"default"} - (places[0] & places[1])
     matrices = [(old.matrix(*port), new.matrix(*port)) for port in ports]
     found: dict[str, Any] = {
-        "added": sorted({pod for before, after in matrices for pod in set(after.pods) - set(before.pods)}),
-        "removed": sorted({pod for before, after in matrices for pod in set(before.pods) - set(after.pods)}),
+        "added": _only_in(1, matrices, ours),
+        "removed": _only_in(0, matrices, ours),
         "ports": [_difference(before, after) for before, after in matrices],
     }
     print(printers.as_json(found) if given.output == "json" else "\n".join(_difference_lines(found)))
     changed = found["added"] or found["removed"] or any(port["opened"] or port["closed"] for port in found["ports"])
     return 1 if changed else 0
+
+
+def _only_in(side: int, matrices: Sequence[tuple[Matrix, Matrix]], ours: set[str]) -> list[str]:
+    """The pods that only one side has, those of a system namespace apart that the other side says nothing of."""
+    pods = {pod for pair in matrices for pod in set(pair[side].pods) - set(pair[1 - side].pods)}
+    return sorted(pod for pod in pods if pod.partition("/")[0] not in ours)
 
 
 def _world(word: str, given: argparse.Namespace) -> World:

@@ -13,28 +13,12 @@ from miniplane.cli.session import add_connection, connect
 from miniplane.client import Client
 from miniplane.config import Network
 from miniplane.dataplane import offline
+from miniplane.dataplane.cluster import KINDS as NETWORK_KINDS
 from miniplane.dataplane.offline import World
-from miniplane.kinds import (
-    DEPLOYMENT,
-    ENDPOINT_SLICE,
-    INGRESS,
-    INGRESS_CLASS,
-    NAMESPACE,
-    NETWORK_POLICY,
-    NODE,
-    POD,
-    REGISTRY,
-    REPLICA_SET,
-    SERVICE,
-)
+from miniplane.kinds import DEPLOYMENT, INGRESS, INGRESS_CLASS, KINDS, REGISTRY, REPLICA_SET
 
 READ: tuple[Kind, ...] = (
-    NODE,
-    NAMESPACE,
-    POD,
-    SERVICE,
-    ENDPOINT_SLICE,
-    NETWORK_POLICY,
+    *(kind for kind in KINDS if kind.kind in NETWORK_KINDS),
     INGRESS,
     INGRESS_CLASS,
     DEPLOYMENT,

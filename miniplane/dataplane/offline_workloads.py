@@ -1,5 +1,6 @@
 """Workloads as the pods that they stand for, named `<workload>-0`, `<workload>-1` and so on."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -23,6 +24,31 @@ def pods(objects: list[Object]) -> Iterator[Object]:
             pod = _pod(workload, number, nodes)
             if meta.key_of(pod) not in taken:
                 yield pod
+
+
+def numbered(objects: Iterable[Object]) -> list[Object]:
+    """The objects with the pods of workloads named as `pods` names them, so that two worlds' pods can be compared."""
+    whole = list(objects)
+    sets = {meta.key_of(obj): obj for obj in whole if obj.get("kind") == "ReplicaSet"}
+    alone = {meta.key_of(obj) for obj in whole if obj.get("kind") == "Pod" and meta.controller_of(obj) is None}
+    counts: Counter[tuple[str, str]] = Counter()
+    names: dict[meta.Key, str] = {}
+    for pod in sorted((obj for obj in whole if obj.get("kind") == "Pod"), key=meta.key_of):
+        owner = meta.controller_of(pod)
+        if owner is None or owner["kind"] not in WORKLOADS or owner["kind"] == "StatefulSet":
+            continue
+        replica_set = sets.get(meta.Key(meta.namespace(pod), owner["name"]), {})
+        workload = (meta.namespace(pod), (meta.controller_of(replica_set) or owner)["name"])
+        while (name := meta.Key(workload[0], f"{workload[1]}-{counts[workload]}")) in alone:
+            counts[workload] += 1
+        names[meta.key_of(pod)] = name.name
+        counts[workload] += 1
+    return [_renamed(obj, names) if obj.get("kind") == "Pod" else obj for obj in whole]
+
+
+def _renamed(pod: Object, names: Mapping[meta.Key, str]) -> Object:
+    name = names.get(meta.key_of(pod), meta.name(pod))
+    return pod | {"metadata": pod["metadata"] | {"name": name}}
 
 
 def _owner(obj: Object) -> Iterator[tuple[str, str]]:

@@ -31,6 +31,8 @@ CASES = {
     "trace-dropped.yaml": (1, ["trace", "blog/stranger", "shop/db", "-o", "yaml"]),
     "trace-no-dns.txt": (1, ["trace", "shop/api-0", "db"]),
     "trace-url.txt": (1, ["trace", "external", "http://shop.example.com/api/items"]),
+    "tables-service.nft": (0, ["tables", "node-1", "--service", "api", "-n", "shop"]),
+    "tables-policy.txt": (0, ["tables", "node-1", "--policy", "shop/api", "-o", "explain"]),
     "lint.txt": (0, ["lint", "network"]),
     "lint.json": (1, ["lint", "network", "--strict", "-o", "json"]),
     "lint.xml": (0, ["lint", "network", "-o", "junit"]),
@@ -102,6 +104,8 @@ def test_a_difference_tells_what_opens_and_closes(tmp_path: Path, capsys: pytest
         (["reach"], "say which port"),
         (["reach", "--port", "80", "--from-dir", "nowhere"], "nowhere is no directory"),
         (["reach", "--diff", "nowhere", "nowhere", "-o", "html"], "prints as table or json"),
+        (["tables", "node-9", "--from-dir", FOLDER], 'nodes "node-9" not found'),
+        (["tables", "node-1", "--service", "nobody", "--from-dir", FOLDER], 'Service "default/nobody" not found'),
         (["reach", "--assert", WISHES, "--from-dir", FOLDER, "-o", "html"], "expectations print as"),
     ],
 )
