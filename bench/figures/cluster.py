@@ -39,8 +39,8 @@ async def first_pod(kubeconfig: Path, name: str) -> None:
     }
     async with Client(files.load(kubeconfig)) as client, asyncio.timeout(LIMIT_S):
         await client.create(POD, pod)
-        while (await client.get(POD, name, "default")).get("status", {}).get("phase") != "Running":
-            await asyncio.sleep(0.01)  # noqa: ASYNC110  a client that polls is the simplest
+        while (await client.get(POD, name, "default")).get("status", {}).get("phase") != "Running":  # noqa: ASYNC110  a client that polls is the simplest
+            await asyncio.sleep(0.01)
 
 
 def start(folder: Path, name: str) -> float:
