@@ -12,9 +12,10 @@ from miniplane.dataplane.evaluate import Machine, Outcome
 from miniplane.dataplane.packet import Entry, Packet, Source, Verdict
 from miniplane.dataplane.routes import Hop, HopKind
 from miniplane.dataplane.snapshot import Memo, Snapshot
+from miniplane.dataplane.tierviews import KINDS as CLUSTER_POLICIES
 
 KINDS = ("Node", "Pod", "Service", "EndpointSlice", "NetworkPolicy", "Namespace")
-"""The kinds that make the network; others are ignored."""
+"""The kinds that make the network; others are ignored, except `CLUSTER_POLICIES`."""
 _MOST_LEGS = 8
 
 
@@ -62,7 +63,7 @@ class Cluster:
     @classmethod
     def from_objects(cls, objects: Iterable[Object], network: Network) -> Self:
         """From API objects of any kinds (others are ignored), live or from manifests with status."""
-        found: dict[str, dict[meta.Key, Object]] = {kind: {} for kind in KINDS}
+        found: dict[str, dict[meta.Key, Object]] = {kind: {} for kind in (*KINDS, *CLUSTER_POLICIES)}
         for obj in objects:
             if obj.get("kind") in found:
                 found[obj["kind"]][meta.key_of(obj)] = obj
@@ -81,6 +82,7 @@ class Cluster:
             slices=slices,
             policies=policies,
             namespaces=namespaces,
+            cluster_policies=[item for kind in CLUSTER_POLICIES for item in self.objects.get(kind, {}).values()],
             memo=self._memo,
         )
 

@@ -21,6 +21,7 @@ from miniplane.dataplane.routes import routes_for
 from miniplane.dataplane.ruleset import Chain, Element, NamedSet, Origin, Ruleset, Table, remark, span
 from miniplane.dataplane.services import Fragment, Frontend, Place, service_fragment
 from miniplane.dataplane.snapshot import Snapshot
+from miniplane.dataplane.tiers import Tiers
 from miniplane.dataplane.views import NodeView, ServiceView, SliceView
 
 Elements = Mapping[str, tuple[Element, ...]]
@@ -80,6 +81,13 @@ def _same_places(before: Snapshot, snapshot: Snapshot) -> bool:
     )
 
 
+def _tier_inputs(snapshot: Snapshot) -> tuple[object, ...]:
+    """All that cluster-wide policies are compiled from; without any, nothing else matters."""
+    if not snapshot.cluster_policies:
+        return ()
+    return snapshot.cluster_policies, snapshot.pods, snapshot.namespaces, snapshot.node, snapshot.nodes
+
+
 class _Family:
     """One IP version's table."""
 
@@ -87,6 +95,7 @@ class _Family:
         self._version = version
         self._groups = groups
         self._policies = Policies(version)
+        self._tiers = Tiers(version)
         self._elements: dict[str, tuple[Element, ...]] = {}
         self._table: Table | None = None
         self.services = Services(version)
@@ -108,6 +117,9 @@ class _Family:
             snapshot.node,
         ):
             self._compile_pods(snapshot)
+        if before is None or _tier_inputs(before) != _tier_inputs(snapshot):
+            policies, nodes = snapshot.cluster_policies, snapshot.nodes
+            self._elements |= self._tiers.compile(snapshot.local_pods, policies, nodes, self._groups)
         self._table = self._assemble(self._table)
         return self._table
 

@@ -11,7 +11,7 @@ from typing import Any
 from miniplane.dataplane.cluster import Cluster, Path
 from miniplane.dataplane.legs import LegReader, TraceHop
 from miniplane.dataplane.packet import Address, Entry, Packet, Protocol, Source, Verdict
-from miniplane.dataplane.parties import Parties, Party
+from miniplane.dataplane.parties import Parties, Party, in_one_family
 from miniplane.dataplane.routes import HopKind
 from miniplane.dataplane.ruleset import Dnat
 
@@ -136,7 +136,7 @@ def _ask(
     cluster: Cluster, src: str, dst: str, port: int, protocol: Protocol = Protocol.TCP
 ) -> tuple[Trace, _Question | None]:
     parties = Parties(cluster)
-    source, target = parties.find(src), parties.find(dst, port)
+    source, target = in_one_family(parties.find(src), parties.find(dst, port))
     missing = next((party for party in (source, target) if party.address is None), None)
     if missing is not None:
         return _unresolved(missing, source, port), None

@@ -71,6 +71,17 @@ SETS: tuple[NamedSet, ...] = (
     NamedSet("ingress-blocks", (Type.ADDRESS, *_FRONTEND), interval=True),
     NamedSet("egress-groups", (Type.ADDRESS, Type.MARK, Type.PROTOCOL, Type.PORT), interval=True),
     NamedSet("egress-blocks", (Type.ADDRESS, *_FRONTEND), interval=True),
+    NamedSet("tiered-ingress", (Type.ADDRESS,)),
+    NamedSet("tiered-egress", (Type.ADDRESS,)),
+    *(
+        NamedSet(f"{tier}-{direction}-{what}", types, verdicts=True, interval=True)
+        for tier in ("admin", "baseline")
+        for direction in ("ingress", "egress")
+        for what, types in (
+            ("groups", (Type.MARK, Type.ADDRESS, *_FRONTEND)),
+            ("blocks", (Type.ADDRESS, *_FRONTEND)),
+        )
+    ),
 )
 """Every set of a table, empty, in the order in which they stand."""
 
@@ -96,6 +107,8 @@ POLICY_SETS = (
     "egress-blocks",
 )
 """The sets that policies fill."""
+TIER_SETS = tuple(item.name for item in SETS if item.name.startswith(("tiered-", "admin-", "baseline-")))
+"""The sets that cluster-wide policies fill."""
 
 
 def _rule(*parts: Match | Statement, why: str) -> Rule:
@@ -112,6 +125,57 @@ _MASQUERADE = SetMark(Field.CT_MARK, MASQUERADE_MARK)
 _TRANSLATE = Dnat(Lookup(_CHOICE, "endpoints"))
 _FROM_OUTSIDE = In((Field.SADDR,), "pod-ranges", negated=True)
 _SELF = _rule(In(_PAIR, "self"), Plain.RETURN, why="a pod always reaches itself")
+
+
+def _judge(direction: str, own: Field, what: str) -> tuple[Rule, Rule]:
+    """Where policies come in: all tiers if a cluster-wide one has rules for the pod, else NetworkPolicies alone."""
+    tiered = f"tiered-{direction}"
+    return (
+        _rule(In((own,), tiered), Jump(f"{direction}-tiers"), why=f"a cluster-wide policy selects the {what}"),
+        _rule(
+            In((own,), f"isolated-{direction}"),
+            In((own,), tiered, negated=True),
+            Jump(direction),
+            why=f"a policy isolates the {what}",
+        ),
+    )
+
+
+def policies_name(direction: str) -> str:
+    """The chain where the NetworkPolicies have their say, after the Admin tier."""
+    return f"{direction}-policies"
+
+
+def _tier_chains(direction: str, other: Field) -> tuple[Chain, ...]:
+    """The tiers of one direction, for pods that a cluster-wide policy has rules for; `other` is the far end."""
+
+    def stage(tier: str) -> tuple[Rule, ...]:
+        groups, blocks = (f"{tier}-{direction}-{what}" for what in ("groups", "blocks"))
+        return (
+            _rule(VerdictOf(Lookup((Field.MARK, *_CLIENT), groups)), why=f"what the {tier} tier says by labels"),
+            _rule(VerdictOf(Lookup(_CLIENT, blocks)), why=f"what the {tier} tier says by address"),
+        )
+
+    own = Field.SADDR if direction == "egress" else Field.DADDR
+    return (
+        Chain(
+            f"{direction}-tiers",
+            (
+                _SELF,
+                _rule(SetMark(Field.MARK, 0), why="no group yet"),
+                _rule(SetMark(Field.MARK, Lookup((other,), "pod-groups")), why="the other side's group"),
+                *stage("admin"),
+                _rule(Goto(policies_name(direction)), why="no rule of the Admin tier decides"),
+            ),
+        ),
+        Chain(
+            policies_name(direction),
+            (
+                _rule(In((own,), f"isolated-{direction}"), Goto(direction), why="a policy isolates the pod"),
+                *stage("baseline"),
+            ),
+        ),
+    )
 
 
 FIXED_CHAINS: tuple[Chain, ...] = (
@@ -178,6 +242,8 @@ FIXED_CHAINS: tuple[Chain, ...] = (
             _rule(Plain.DROP, why="no ingress rule allows it"),
         ),
     ),
+    *_tier_chains("egress", Field.DADDR),
+    *_tier_chains("ingress", Field.SADDR),
     Chain(
         "filter-prerouting",
         (_rule(Jump("firewall"), why="source ranges"),),
@@ -212,8 +278,8 @@ FIXED_CHAINS: tuple[Chain, ...] = (
         (
             _ESTABLISHED,
             _UNSERVED,
-            _rule(In((Field.SADDR,), "isolated-egress"), Jump("egress"), why="a policy isolates the source"),
-            _rule(In((Field.DADDR,), "isolated-ingress"), Jump("ingress"), why="a policy isolates the target"),
+            *_judge("egress", Field.SADDR, "source"),
+            *_judge("ingress", Field.DADDR, "target"),
         ),
         Hook("filter", HookName.FORWARD, 0),
     ),

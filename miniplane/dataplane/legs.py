@@ -1,6 +1,6 @@
 """One node's part of a trace: the machine's steps put into words, each with the object and field behind it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from operator import itemgetter
@@ -12,7 +12,7 @@ from miniplane.dataplane.evaluate import Step
 from miniplane.dataplane.packet import Entry, Packet, Verdict
 from miniplane.dataplane.parties import Parties
 from miniplane.dataplane.routes import HopKind
-from miniplane.dataplane.ruleset import Dnat, In, Masquerade, Origin, Plain, VerdictOf
+from miniplane.dataplane.ruleset import Dnat, Element, Goto, In, Masquerade, Origin, Plain, VerdictOf
 from miniplane.dataplane.services import HINTS
 
 
@@ -32,6 +32,9 @@ class TraceHop:
     """The packet as it is at this point."""
 
 
+_TIER_CHAINS = frozenset(
+    f"{direction}-{place}" for direction in ("egress", "ingress") for place in ("tiers", "policies")
+)
 _RANKS = {"service": 0, "backend": 1, "egress": 2, "ingress": 3, "nat": 4, "route": 5, "destination": 5}
 
 
@@ -48,6 +51,10 @@ class LegReader:
         self._hops: list[tuple[int, TraceHop]] = []
         """With a rank, since what the rules do not mention is found out last."""
         self._isolating: dict[str, tuple[Origin, ...]] = {}
+        self._tiered: dict[str, tuple[Origin, ...]] = {}
+        """By direction, the cluster-wide policies that have rules for the pod."""
+        self._decided: set[str] = set()
+        """Directions in which one of them had the last word."""
 
     def hops(self) -> list[TraceHop]:
         """The leg's lines, in order."""
@@ -67,17 +74,26 @@ class LegReader:
             if isinstance(statement, Dnat):
                 self._backend(step)
             elif isinstance(statement, VerdictOf):
-                self._service(step)
+                (self._service if step.chain not in _TIER_CHAINS else self._tier)(step)
             elif isinstance(statement, Masquerade):
                 self._masquerade(step)
             elif statement is Plain.REJECT or (statement is Plain.DROP and step.chain in ("firewall", "unserved")):
                 self._refused(step)
         if step.chain in ("ingress", "egress"):
             self._policy(step)
-        names = [match.set for match in step.rule.matches if isinstance(match, In)]
+        if step.chain in _TIER_CHAINS and step.rule.statements[-1] is Plain.RETURN:
+            self._itself(step)
+        names = [match.set for match in step.rule.matches if isinstance(match, In) and not match.negated]
+        if step.element is not None:
+            self._enter(step.element, names)
+
+    def _enter(self, element: Element, names: Sequence[str]) -> None:
+        """Note whose rules begin here."""
         for direction in ("ingress", "egress"):
-            if f"isolated-{direction}" in names and step.element is not None:
-                self._isolating[direction] = step.element.origins
+            if f"isolated-{direction}" in names:
+                self._isolating[direction] = element.origins
+            if f"tiered-{direction}" in names:
+                self._tiered[direction] = element.origins
 
     def _add(self, stage: str, origin: Origin | None, verdict: str, text: str) -> None:
         """`stage` may be `egress` or `ingress`, which are both the stage `policy`, in this order."""
@@ -131,6 +147,21 @@ class LegReader:
             origin = origin._replace(field="spec.ports")
         self._add("service", origin, verdict, text)
 
+    def _tier(self, step: Step) -> None:
+        """What a rule of a cluster-wide policy says."""
+        assert step.element is not None
+        direction, _, place = step.chain.partition("-")
+        tier = "Admin" if place == "tiers" else "Baseline"
+        origin, wish = step.element.origins[0], self._wish(direction)
+        if isinstance(step.element.data, Goto):
+            self._add(direction, origin, "", f"the {tier} tier passes {wish} on to the NetworkPolicies")
+            return
+        self._decided.add(direction)
+        if step.element.data is Plain.DROP:
+            self._add(direction, origin, "drop", f"the {tier} tier denies {wish}")
+        else:
+            self._add(direction, origin, "accept", f"the {tier} tier lets through {wish}")
+
     def _policy(self, step: Step) -> None:
         """The verdict of a direction, said of every policy that isolates the pod."""
         assert step.rule is not None
@@ -138,13 +169,21 @@ class LegReader:
         last = step.rule.statements[-1]
         if last is Plain.RETURN:
             if step.element is not None and step.element.origins[0].kind == "Pod":
-                self._add(direction, step.element.origins[0], "accept", step.rule.origin.field)
+                self._itself(step)
                 return
             allowing = step.element.origins if step.element is not None else ()
             self._say(direction, {(item.namespace, item.name): item for item in allowing})
         elif last is Plain.DROP:
             self._say(direction, {})
             self._add(direction, None, "drop", self._wanted(direction))
+
+    def _itself(self, step: Step) -> None:
+        """A pod that reaches itself meets no policy."""
+        assert step.element is not None
+        assert step.rule is not None
+        direction = step.chain.partition("-")[0]
+        self._decided.add(direction)
+        self._add(direction, step.element.origins[0], "accept", step.rule.origin.field)
 
     def _say(self, direction: str, allowing: dict[tuple[str, str], Origin]) -> None:
         subject = self._pod_label(direction)
@@ -191,9 +230,11 @@ class LegReader:
             self._add("egress", None, "accept", "to the pod's own node: always let out")
             return
         for direction, pod in (("egress", source), ("ingress", target)):
-            if pod is None or _node_of(pod) != node or direction in self._isolating:
+            if pod is None or _node_of(pod) != node or direction in (*self._isolating, *self._decided):
                 continue
-            text = f"no policy selects Pod {meta.key_of(pod)} for {direction}, so all of it is allowed"
+            names = ", ".join(f"{item.kind} {item.name}" for item in self._tiered.get(direction, ()))
+            one = f"no rule of {names} matches and no NetworkPolicy" if names else "no policy"
+            text = f"{one} selects Pod {meta.key_of(pod)} for {direction}, so all of it is allowed"
             self._add(direction, None, "accept", text)
 
     def _end(self) -> None:

@@ -68,6 +68,9 @@ class Oracle:
         self._services = [item for item in kinds.get("Service", ()) if item["spec"].get("type") != "ExternalName"]
         self._slices = kinds.get("EndpointSlice", [])
         self._policies = kinds.get("NetworkPolicy", [])
+        self._cluster_policies = sorted(
+            kinds.get("ClusterNetworkPolicy", ()), key=lambda item: (item["spec"]["priority"], item["metadata"]["name"])
+        )
         self._namespaces = {item["metadata"]["name"]: item for item in kinds.get("Namespace", ())}
         self._pods = {
             address: pod
@@ -240,14 +243,66 @@ class Oracle:
     def _allows(self, direction: str, pod: Json, question: Question) -> bool:
         if question.src == question.dst:
             return True
+        first = self._tier("Admin", direction, pod, question)
+        if first in ("Accept", "Deny"):
+            return first == "Accept"
         isolating = [item for item in self._policies if _isolates(item, direction, pod)]
+        if not isolating:
+            return self._tier("Baseline", direction, pod, question) != "Deny"
         other = question.src if direction == "ingress" else question.dst
         side = "from" if direction == "ingress" else "to"
-        return not isolating or any(
+        return any(
             self._is_peer(policy, rule.get(side), other) and self._is_port(rule.get("ports"), question)
             for policy in isolating
             for rule in policy["spec"].get(direction) or ()
         )
+
+    def _tier(self, tier: str, direction: str, pod: Json, question: Question) -> str:
+        """The action of the tier's first rule that matches, or nothing."""
+        other, side = (question.src, "from") if direction == "ingress" else (question.dst, "to")
+        for policy in self._cluster_policies:
+            spec = policy["spec"]
+            if spec["tier"] != tier or not self._is_among(spec["subject"], pod):
+                continue
+            for rule in spec.get(direction) or ():
+                is_meant = any(self._is_far_end(peer, other) for peer in rule[side])
+                ports = rule.get("protocols")
+                if is_meant and (not ports or any(self._is_asked(item, question) for item in ports)):
+                    return str(rule["action"])
+        return ""
+
+    def _is_far_end(self, peer: Json, address: str) -> bool:
+        if "networks" in peer:
+            return _within(address, peer["networks"])
+        if "nodes" in peer:
+            return any(
+                item["address"] == address and _selects(peer["nodes"], node["metadata"].get("labels") or {})
+                for node in self._nodes.values()
+                for item in node["status"]["addresses"]
+            )
+        pod = self._pods.get(address)
+        return pod is not None and self._is_among(peer, pod)
+
+    def _is_among(self, peer: Json, pod: Json) -> bool:
+        """Whether `namespaces`, or both selectors of `pods`, mean the pod."""
+        inner = peer.get("pods") or {}
+        spaces = self._namespace_labels(pod["metadata"]["namespace"])
+        if not _selects(peer["namespaces"] if "namespaces" in peer else inner.get("namespaceSelector") or {}, spaces):
+            return False
+        return "namespaces" in peer or _selects(inner.get("podSelector") or {}, pod["metadata"].get("labels") or {})
+
+    def _is_asked(self, item: Json, question: Question) -> bool:
+        if name := item.get("destinationNamedPort"):
+            target = self._pods.get(question.dst)
+            return target is not None and (name, question.protocol, question.port) in _named_ports(target)
+        asked = item.get(question.protocol.lower())
+        port = (asked or {}).get("destinationPort") or {}
+        ends = port.get("range") or {"start": port.get("number", 0), "end": port.get("number", 65535)}
+        return asked is not None and bool(ends["start"] <= question.port <= ends["end"])
+
+    def _namespace_labels(self, name: str) -> dict[str, str]:
+        stated = (self._namespaces.get(name) or {}).get("metadata", {}).get("labels") or {}
+        return {"kubernetes.io/metadata.name": name, **stated}
 
     def _is_peer(self, policy: Json, peers: Sequence[Json] | None, address: str) -> bool:
         return not peers or any(self._is_one_peer(policy, peer, address) for peer in peers)
@@ -262,8 +317,7 @@ class Oracle:
         if peer.get("namespaceSelector") is None:
             is_there = namespace == policy["metadata"]["namespace"]
         else:
-            stated = (self._namespaces.get(namespace) or {}).get("metadata", {}).get("labels") or {}
-            is_there = _selects(peer["namespaceSelector"], {"kubernetes.io/metadata.name": namespace, **stated})
+            is_there = _selects(peer["namespaceSelector"], self._namespace_labels(namespace))
         return is_there and _selects(peer.get("podSelector") or {}, pod["metadata"].get("labels") or {})
 
     def _is_port(self, ports: Sequence[Json] | None, question: Question) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 
 from miniplane.api.kind import Object
 from miniplane.config import Network
+from miniplane.dataplane.tierviews import ClusterPolicyView, cluster_policy_view
 from miniplane.dataplane.views import (
     NamespaceView,
     NodeView,
@@ -71,6 +72,7 @@ class Snapshot:
     slices: tuple[SliceView, ...]
     policies: tuple[PolicyView, ...]
     namespaces: tuple[NamespaceView, ...]
+    cluster_policies: tuple[ClusterPolicyView, ...] = ()
 
     @classmethod
     def build(  # noqa: PLR0913  one keyword per kind, all of them needed
@@ -84,6 +86,7 @@ class Snapshot:
         slices: Iterable[Object],
         policies: Iterable[Object],
         namespaces: Iterable[Object],
+        cluster_policies: Iterable[Object] = (),
         memo: Memo | None = None,
     ) -> Self:
         """From API objects, in any order. They are read, never kept."""
@@ -97,6 +100,7 @@ class Snapshot:
             memo.views("EndpointSlice", slices, slice_view),
             memo.views("NetworkPolicy", policies, policy_view),
             memo.views("Namespace", namespaces, namespace_view),
+            memo.views("ClusterNetworkPolicy", cluster_policies, cluster_policy_view),
         )
 
     @property

@@ -21,12 +21,14 @@ Labels = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
-    """A node: its addresses (the first of each family), pod ranges and zone."""
+    """A node: its addresses (the first of each family, and every one), pod ranges, zone and labels."""
 
     name: str
     addresses: tuple[Address, ...]
     pod_cidrs: tuple[Prefix, ...]
     zone: str
+    labels: Labels = ()
+    all_addresses: tuple[Address, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,16 +159,20 @@ class PolicyView:
 def node_view(node: Object) -> NodeView:
     """A Node's view; its addresses are the first InternalIP of each family."""
     spec = node.get("spec") or {}
-    texts = [
-        item.get("address", "")
-        for item in (node.get("status") or {}).get("addresses") or ()
-        if item.get("type") == "InternalIP"
-    ]
+    found = (node.get("status") or {}).get("addresses") or ()
+    texts = [item.get("address", "") for item in found if item.get("type") == "InternalIP"]
     firsts: dict[int, Address] = {}
     for address in _addresses(texts):
         firsts.setdefault(address.version, address)
     ranges = spec.get("podCIDRs") or [spec.get("podCIDR") or ""]
-    return NodeView(meta.name(node), tuple(firsts.values()), _prefixes(ranges), meta.labels(node).get(ZONE, ""))
+    return NodeView(
+        meta.name(node),
+        tuple(firsts.values()),
+        _prefixes(ranges),
+        meta.labels(node).get(ZONE, ""),
+        _labels(node),
+        tuple(dict.fromkeys(_addresses(item.get("address", "") for item in found))),
+    )
 
 
 def pod_view(pod: Object) -> PodView | None:

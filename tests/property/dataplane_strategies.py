@@ -129,6 +129,53 @@ def policies(draw: Callable[[st.SearchStrategy[Any]], Any], number: int) -> Obje
     return _object("NetworkPolicy", draw(st.sampled_from(NAMESPACES)), f"policy-{number}", spec=spec)
 
 
+@st.composite
+def tier_rules(draw: Callable[[st.SearchStrategy[Any]], Any], side: str) -> Object:
+    """A rule of a ClusterNetworkPolicy."""
+
+    def peer() -> Object:
+        form = draw(st.integers(0, 3 if side == "to" else 1))
+        if form == 0:
+            return {"namespaces": draw(namespace_selectors)}
+        if form == 1:
+            return {"pods": {"namespaceSelector": draw(namespace_selectors), "podSelector": draw(selectors())}}
+        if form == 2:
+            zones = [{}, {"matchLabels": {"topology.kubernetes.io/zone": "zone-1"}}]
+            return {"nodes": draw(st.sampled_from(zones))}
+        return {"networks": [draw(st.sampled_from(BLOCKS))["cidr"] for _ in range(draw(st.integers(1, 2)))]}
+
+    def protocol() -> Object:
+        form, low = draw(st.integers(0, 3)), draw(st.sampled_from((1, 80, 400)))
+        if form == 0 and side == "from":
+            return {"destinationNamedPort": draw(st.sampled_from(("http", "main")))}
+        port = {0: {}, 1: {}, 2: {"number": draw(ports)}, 3: {"range": {"start": low, "end": 8080}}}[form]
+        return {draw(protocols).lower(): {"destinationPort": port} if port else {}}
+
+    peers_ = [peer() for _ in range(draw(st.integers(1, 2)))]
+    wanted = [protocol() for _ in range(draw(st.integers(0, 2)))]
+    labels_only = side == "to" and all("namespaces" in item or "pods" in item for item in peers_)
+    if labels_only and draw(st.integers(0, 3)) == 0:
+        wanted.append({"destinationNamedPort": "http"})
+    rule: Object = {"action": draw(st.sampled_from(("Accept", "Deny", "Pass"))), side: peers_}
+    return {**rule, "protocols": wanted} if wanted else rule
+
+
+@st.composite
+def cluster_policies(draw: Callable[[st.SearchStrategy[Any]], Any], number: int) -> Object:
+    """A ClusterNetworkPolicy."""
+    both = {"namespaceSelector": draw(namespace_selectors), "podSelector": draw(selectors())}
+    subject = draw(st.sampled_from(({"namespaces": {}}, {"namespaces": both["namespaceSelector"]}, {"pods": both})))
+    spec: Object = {
+        "tier": draw(st.sampled_from(("Admin", "Baseline"))),
+        "priority": draw(st.integers(0, 2)),
+        "subject": subject,
+    }
+    for direction, side in (("ingress", "from"), ("egress", "to")):
+        rules = draw(_some(tier_rules(side), 3))
+        spec |= {direction: rules} if rules else {}
+    return _object("ClusterNetworkPolicy", "", f"tier-{number}", spec=spec)
+
+
 def _object(kind: str, namespace: str, name: str, **parts: Any) -> Object:
     meta = {"name": name, **({"namespace": namespace} if namespace else {}), **parts.pop("metadata", {})}
     return {"kind": kind, "metadata": meta, **parts}
@@ -254,7 +301,9 @@ def slices(draw: Callable[[st.SearchStrategy[Any]], Any], service: Object, numbe
 
 
 @st.composite
-def worlds(draw: Callable[[st.SearchStrategy[Any]], Any], most_services: int = 3, least_policies: int = 0) -> World:
+def worlds(
+    draw: Callable[[st.SearchStrategy[Any]], Any], most_services: int = 3, least_policies: int = 0, least_tiers: int = 0
+) -> World:
     """A whole cluster."""
     count = draw(st.integers(1, 3))
     nodes = _nodes(count)
@@ -262,6 +311,7 @@ def worlds(draw: Callable[[st.SearchStrategy[Any]], Any], most_services: int = 3
     offered = [draw(services(number)) for number in range(draw(st.integers(0, most_services)))]
     parts = [draw(slices(service, number, count)) for service in offered for number in range(draw(st.integers(0, 2)))]
     rules = [draw(policies(number)) for number in range(draw(st.integers(least_policies, 3)))]
+    tiers = [draw(cluster_policies(number)) for number in range(draw(st.integers(least_tiers, least_tiers + 2)))]
     spaces = [
         _object("Namespace", "", "alpha", metadata={"labels": {"team": draw(st.sampled_from(("red", "blue")))}}),
         _object("Namespace", "", "beta"),
@@ -272,7 +322,7 @@ def worlds(draw: Callable[[st.SearchStrategy[Any]], Any], most_services: int = 3
         if not pod["spec"].get("hostNetwork") and pod["status"]["phase"] == "Running"
     }
     names = tuple(node["metadata"]["name"] for node in nodes)
-    return World((*nodes, *made, *offered, *parts, *rules, *spaces), names, running)
+    return World((*nodes, *made, *offered, *parts, *rules, *tiers, *spaces), names, running)
 
 
 @st.composite
@@ -313,10 +363,10 @@ def sixth(text: str) -> str:
 
 @st.composite
 def dual_worlds(
-    draw: Callable[[st.SearchStrategy[Any]], Any], most_services: int = 3, least_policies: int = 0
+    draw: Callable[[st.SearchStrategy[Any]], Any], most_services: int = 3, least_policies: int = 0, least_tiers: int = 0
 ) -> World:
     """A dual-stack cluster: pods, Services and slices of one family, the other, or both, in either order."""
-    world = draw(worlds(most_services, least_policies))
+    world = draw(worlds(most_services, least_policies, least_tiers))
     orders = st.sampled_from((("4",), ("6",), ("4", "6"), ("6", "4")))
 
     def both(text: str, families: Sequence[str] = ("4", "6")) -> list[str]:
@@ -334,16 +384,7 @@ def dual_worlds(
                 ips = both(status["podIP"], draw(orders))
                 status |= {"podIP": ips[0], "podIPs": [{"ip": ip} for ip in ips]}
             case "Service":
-                if spec.get("clusterIP", "None") != "None":
-                    spec["clusterIPs"] = both(spec["clusterIP"], draw(orders))
-                    spec["clusterIP"] = spec["clusterIPs"][0]
-                spec["externalIPs"] = [text for ip in spec.get("externalIPs", ()) for text in both(ip)]
-                spec["loadBalancerSourceRanges"] = [
-                    text for ranges in spec.get("loadBalancerSourceRanges", ()) for text in both(ranges, draw(orders))
-                ]
-                for entry in (status.get("loadBalancer") or {}).get("ingress", ())[:1]:
-                    twice = [{**entry, "ip": ip} for ip in both(entry["ip"])]
-                    status = {"loadBalancer": {"ingress": twice}}
+                spec, status = _dual_service(spec, status, both, lambda: draw(orders))
             case "EndpointSlice":
                 made += [
                     {
@@ -359,14 +400,44 @@ def dual_worlds(
                 continue
             case "NetworkPolicy":
                 spec = _with_blocks(spec, lambda block: draw(st.sampled_from((block, _sixth_block(block)))))
+            case "ClusterNetworkPolicy":
+                spec = _with_networks(spec, lambda net: both(net, draw(orders)))
             case _:
                 pass
         made.append({**item, **({"spec": spec} if spec else {}), **({"status": status} if status else {})})
     return World(tuple(made), world.nodes, world.pods, world.objects)
 
 
+def _dual_service(
+    spec: Object, status: Object, both: Callable[..., list[str]], order: Callable[[], Sequence[str]]
+) -> tuple[Object, Object]:
+    """A Service's spec and status in some order of families."""
+    made = {**spec}
+    if spec.get("clusterIP", "None") != "None":
+        made["clusterIPs"] = both(spec["clusterIP"], order())
+        made["clusterIP"] = made["clusterIPs"][0]
+    made["externalIPs"] = [text for ip in spec.get("externalIPs", ()) for text in both(ip)]
+    ranges = spec.get("loadBalancerSourceRanges", ())
+    made["loadBalancerSourceRanges"] = [text for item in ranges for text in both(item, order())]
+    for entry in (status.get("loadBalancer") or {}).get("ingress", ())[:1]:
+        status = {"loadBalancer": {"ingress": [{**entry, "ip": ip} for ip in both(entry["ip"])]}}
+    return made, status
+
+
 def _sixth_block(block: Object) -> Object:
     return {"cidr": sixth(block["cidr"]), "except": [sixth(item) for item in block.get("except", ())]}
+
+
+def _with_networks(spec: Object, change: Callable[[str], list[str]]) -> Object:
+    """A ClusterNetworkPolicy's spec with each network changed to several."""
+
+    def changed(peer: Object) -> Object:
+        return (
+            {"networks": [text for item in peer["networks"] for text in change(item)]} if "networks" in peer else peer
+        )
+
+    rules = [{**rule, "to": [changed(peer) for peer in rule["to"]]} for rule in spec.get("egress", ())]
+    return {**spec, "egress": rules}
 
 
 def _with_blocks(value: Any, change: Callable[[Object], Object]) -> Any:

@@ -74,6 +74,7 @@ def _snapshot(world: World, memo: Memo | None = None, network: Network = NETWORK
         slices=slices,
         policies=policies,
         namespaces=namespaces,
+        cluster_policies=[item for item in world.objects if item["kind"] == "ClusterNetworkPolicy"],
         memo=memo,
     )
 
@@ -110,6 +111,20 @@ def test_policies_mean_what_their_objects_say(data: st.DataObject) -> None:
     cluster, oracle = Cluster.from_objects(world.objects, NETWORK), Oracle(world.objects, NETWORK)
     for question in data.draw(st.lists(talks(world), min_size=12, max_size=12)):
         assert _evaluate(cluster, question) == oracle.answer(question), question
+
+
+@settings(max_examples=100 * SCALE, deadline=None)
+@given(st.data())
+def test_tiers_mean_what_their_objects_say(data: st.DataObject) -> None:
+    """The same where cluster-wide policies stand before and after others, in both families."""
+    network = data.draw(st.sampled_from((NETWORK, DUAL)))
+    shape = dual_worlds if network is DUAL else worlds
+    world = data.draw(shape(most_services=0, least_policies=1, least_tiers=2))
+    cluster, oracle = Cluster.from_objects(world.objects, network), Oracle(world.objects, network)
+    for question in data.draw(st.lists(st.one_of(talks(world), questions(world)), min_size=12, max_size=12)):
+        asked = question._replace(port=0) if question.protocol == "ICMP" else question
+        for one in (asked, in_sixth(asked)) if network is DUAL else (asked,):
+            assert _evaluate(cluster, one) == oracle.answer(one), one
 
 
 @settings(max_examples=30 * SCALE, deadline=None)

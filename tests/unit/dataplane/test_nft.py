@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from miniplane.api.kind import Object
 from miniplane.dataplane.cluster import Cluster
 from miniplane.dataplane.diff import diff
 from miniplane.dataplane.parse_nft import ParseError, parse
@@ -18,6 +19,7 @@ from tests.unit.dataplane.builders import (
     dual_seed,
     endpoint,
     endpoint_slice,
+    make,
     policy,
     seed,
     seed_policy,
@@ -99,10 +101,22 @@ def test_nft_takes_both_families_and_each_transaction(tmp_path: Path) -> None:
         policy("p", podSelector={}, ingress=[rule], egress=[{"to": [{"podSelector": {}}]}], policyTypes=["Egress"]),
         policy("q", podSelector={}, ingress=[rule]),
         service("more", "10.96.0.21", type="NodePort", ports=[{"port": 80, "nodePort": 30080}]),
+        _tiers(),
         endpoint_slice("more", endpoint("10.244.1.2"), endpoint("10.244.1.3"), endpoint("10.244.2.2")),
     ]
     old, new = (Cluster.from_objects(dual_seed(*more), DUAL).machine("node-1").program.ruleset for more in ((), extra))
     _load(tmp_path, render(old), diff(old, new).render(), diff(new, old).render())
+
+
+def _tiers() -> Object:
+    """A cluster-wide policy whose rules of labels and addresses cut each other."""
+    pods: list[Object] = [{"namespaces": {}}]
+    wanted = [{"tcp": {"destinationPort": {"range": {"start": 80, "end": 90}}}}, {"udp": {}}]
+    networks = [{"networks": ["10.244.1.0/25", "fd00:244:1::/65"]}]
+    ingress = [{"action": "Accept", "from": pods, "protocols": wanted}, {"action": "Deny", "from": pods}]
+    egress = [{"action": "Pass", "to": networks, "protocols": wanted}, {"action": "Deny", "to": pods}]
+    spec = {"tier": "Admin", "priority": 1, "subject": {"namespaces": {}}, "ingress": ingress, "egress": egress}
+    return make("ClusterNetworkPolicy", "tiers", "", spec=spec)
 
 
 def _words(listing: str) -> list[str]:
