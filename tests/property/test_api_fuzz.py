@@ -221,7 +221,12 @@ def world() -> Iterator[World]:
 
 @settings(max_examples=250, deadline=None)
 @given(request=writes(), dry=st.booleans(), validation=st.sampled_from(("", "Strict", "Warn", "Ignore")))
-def test_writes(world: World, request: tuple[str, str, str, bytes], dry: bool, validation: str) -> None:  # noqa: FBT001
+def test_writes(
+    world: World,
+    request: tuple[str, str, str, bytes],
+    dry: bool,  # noqa: FBT001  a parameter that Hypothesis draws
+    validation: str,
+) -> None:
     """No body or patch, however mutilated, is the server's fault, and a refusal changes nothing."""
     method, path, media, body = request
     query = {
