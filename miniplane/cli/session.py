@@ -7,8 +7,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
+from miniplane.cli.flags import add_connection
 from miniplane.client import Client
 from miniplane.client import kubeconfig as files
+
+__all__ = ["add_connection", "connect", "data_dir"]
 
 T = TypeVar("T")
 
@@ -20,14 +23,6 @@ def data_dir(given: Path | None = None) -> Path:
     if named := os.environ.get("MINIPLANE_DATA_DIR"):
         return Path(named).absolute()
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "miniplane"
-
-
-def add_connection(parser: argparse.ArgumentParser, *, namespace: bool = True) -> None:
-    """The flags that say where the server is and, if wanted, which namespace is meant."""
-    parser.add_argument("--kubeconfig", type=Path, help="a kubeconfig file (default: $KUBECONFIG, the local cluster's)")
-    parser.add_argument("--context", default="", help="a context of the kubeconfig file")
-    if namespace:
-        parser.add_argument("-n", "--namespace", default="", help="the namespace (default: the context's)")
 
 
 def _kubeconfig(arguments: argparse.Namespace) -> Path | None:

@@ -1,30 +1,21 @@
 """Where a command gets its cluster from: a running one, or a directory of manifests (`--from-dir`)."""
 
 import argparse
+import importlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from miniplane.aio import bounded
 from miniplane.api import meta
-from miniplane.api.kind import Kind, Object
+from miniplane.api.kind import Object
 from miniplane.cli import resources
-from miniplane.cli.session import add_connection, connect
-from miniplane.client import Client
-from miniplane.config import Network
+from miniplane.cli.flags import add_connection
 from miniplane.dataplane import offline
-from miniplane.dataplane.cluster import KINDS as NETWORK_KINDS
 from miniplane.dataplane.offline import World
-from miniplane.kinds import DEPLOYMENT, INGRESS, INGRESS_CLASS, KINDS, REGISTRY, REPLICA_SET
+from miniplane.kinds import REGISTRY
 
-READ: tuple[Kind, ...] = (
-    *(kind for kind in KINDS if kind.kind in NETWORK_KINDS),
-    INGRESS,
-    INGRESS_CLASS,
-    DEPLOYMENT,
-    REPLICA_SET,
-)
-"""What the network is made of, and what people name its parts by."""
+LIVE = "miniplane.cli.liveworld"
+"""Imported only for a running cluster: manifests need no HTTP client."""
 
 
 def add_world(parser: argparse.ArgumentParser) -> None:
@@ -40,20 +31,14 @@ def with_world(given: argparse.Namespace, work: Callable[[World, str], int], *, 
     """
     if given.from_dir:
         return work(offline.build(manifests(given.from_dir), addons=addons), given.namespace or "default")
-
-    async def on_server(client: Client, namespace: str) -> int:
-        return work(World(tuple(await read(client)), Network()), namespace)
-
-    return connect(given, on_server)
+    world, namespace = importlib.import_module(LIVE).read(given)
+    return work(world, namespace)
 
 
 def live(given: argparse.Namespace) -> World:
     """The running cluster."""
-
-    async def on_server(client: Client, _: str) -> World:
-        return World(tuple(await read(client)), Network())
-
-    return connect(given, on_server)
+    world: World = importlib.import_module(LIVE).read(given)[0]
+    return world
 
 
 def manifests(folder: Path) -> list[Object]:
@@ -85,14 +70,3 @@ def _refuse_twice(objects: Iterable[Object]) -> None:
     )
     if twice := [name for name, count in names.items() if count > 1]:
         raise ValueError(f"stated more than once: {', '.join(twice)}")
-
-
-async def read(client: Client, kinds: Sequence[Kind] = READ) -> list[Object]:
-    """All objects of some kinds."""
-    objects: list[Object] = []
-
-    async def one(kind: Kind) -> None:
-        objects.extend((await client.list(kind)).items)
-
-    await bounded(kinds, one, at_once=4)
-    return objects
