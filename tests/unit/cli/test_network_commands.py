@@ -5,13 +5,16 @@ MINIPLANE_RENEW=1 writes the golden files anew; look at the difference before co
 
 import json
 import os
+import re
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 import yaml
 
 from miniplane.cli import main
+from miniplane.cli.worlds import manifests
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "network"
 FOLDER = str(GOLDEN / "manifests")
@@ -128,3 +131,12 @@ def test_directories_are_read_as_a_whole(tmp_path: Path, capsys: pytest.CaptureF
     (tmp_path / "empty").mkdir()
     assert main.main(["reach", "--port", "80", "--from-dir", str(tmp_path / "empty")]) == 1
     assert "no manifests in" in capsys.readouterr().err
+
+
+def test_the_references_python_runs() -> None:
+    """The functions that the reference page shows are there and answer."""
+    page = (GOLDEN.parents[2] / "docs" / "reference" / "network-commands.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {"objects": manifests(Path(FOLDER))}
+    exec(compile(code, "network-commands.md", "exec"), names)
+    assert [table.port for table in names["tables"]] == [80, 443, "http"]
