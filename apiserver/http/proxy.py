@@ -8,12 +8,14 @@ import asyncio
 import ssl
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote
 
 import aiohttp
+import orjson
 from aiohttp import web
 
 from miniplane.api.kind import Kind, Object
-from miniplane.api.wellknown import KUBELET_ADDRESS
+from miniplane.api.wellknown import KUBELET_ADDRESS, REFUSAL
 from miniplane.errors import ApiError, Reason, Resource, bad_request, method_not_allowed, not_found
 
 from ..registry.reading import Reader
@@ -29,6 +31,10 @@ PROTOCOLS = (
     "v4.base64.channel.k8s.io",
     "SPDY/3.1+portforward.k8s.io",
 )
+_WITH_STATUS = PROTOCOLS[:2]
+"""Protocols with a channel for a Status."""
+_ERROR_CHANNEL = 3
+_NO_SPDY = "streams are served over WebSocket, not SPDY: use kubectl 1.31 or later"
 _STREAMS = frozenset(("exec", "attach", "portforward"))
 _SUBRESOURCES = {"pods": _STREAMS | {"log"}, "nodes": frozenset(("proxy",))}
 _NODES = Resource("nodes", "", "Node")
@@ -116,8 +122,8 @@ class NodeProxy:
 
     async def _stream(self, call: Call, url: str) -> Response:
         headers = call.request.headers
-        if headers.get("Upgrade", "").lower() != "websocket":
-            raise bad_request("Upgrade request required")
+        if (upgrade := headers.get("Upgrade", "").lower()) != "websocket":
+            raise bad_request(_NO_SPDY if upgrade.startswith("spdy/") else "Upgrade request required")
         offered = [item.strip() for item in headers.get("Sec-WebSocket-Protocol", "").split(",") if item.strip()]
         chosen = next((item for item in offered if item in PROTOCOLS), None)
         if offered and chosen is None:
@@ -127,7 +133,11 @@ class NodeProxy:
                 url, protocols=(chosen,) if chosen else (), max_msg_size=_MESSAGE_LIMIT, compress=0
             )
         except aiohttp.WSServerHandshakeError as error:
-            raise _refused(error.status, error.message) from error
+            why = unquote(error.headers.get(REFUSAL, "") if error.headers else "") or error.message
+            refusal = _refused(error.status, why)
+            if chosen not in _WITH_STATUS or call.route is None or call.route.subresource == "portforward":
+                raise refusal from error
+            return await _tell(call, chosen, refusal)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _unreachable(error) from error
         async with backend:
@@ -137,6 +147,15 @@ class NodeProxy:
             await client.prepare(call.request)
             await _bridge(client, backend)
             return client
+
+
+async def _tell(call: Call, protocol: str, refusal: ApiError) -> web.WebSocketResponse:
+    """Tell a refusal on the stream itself, as upstream: a client whose WebSocket is refused would try SPDY instead."""
+    client = web.WebSocketResponse(protocols=(protocol,), compress=False)
+    await client.prepare(call.request)
+    await client.send_bytes(bytes([_ERROR_CHANNEL]) + orjson.dumps(refusal.to_status()))
+    await client.close()
+    return client
 
 
 async def _bridge(client: web.WebSocketResponse, backend: aiohttp.ClientWebSocketResponse) -> None:

@@ -16,6 +16,8 @@ LOAD_BALANCER_FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
 
 OWN = "miniplane.io/"
 """What our own labels and annotations begin with."""
+REFUSAL = "Miniplane-Refusal"
+"""A header in which a kubelet tells, percent-encoded, why it opens no stream."""
 KUBELET_ADDRESS = "miniplane.io/kubelet-address"
 """Annotation of a Node: `host:port` where its kubelet's HTTPS server is really reached."""
 TUNNEL_ADDRESS = "miniplane.io/tunnel-address"

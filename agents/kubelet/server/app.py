@@ -6,12 +6,14 @@ certificate the cluster's CA did not sign; a node's own certificate is signed by
 
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import quote
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from miniplane.aio import Clock
 from miniplane.api import meta
+from miniplane.api.wellknown import REFUSAL
 from miniplane.observe import logs, metrics
 
 from ..containers import Container
@@ -48,7 +50,7 @@ class Server:
 
     def application(self) -> web.Application:
         """The web application; `is_open` leaves the certificate check out, for tests without TLS."""
-        app = web.Application(middlewares=[] if self._is_open else [_only_the_api_server])
+        app = web.Application(middlewares=[_say_why] if self._is_open else [_say_why, _only_the_api_server])
         place = "/{namespace}/{pod}"
         app.add_routes(
             [
@@ -106,6 +108,17 @@ class Server:
         if link is None:
             raise web.HTTPBadRequest(text="the pod is not running")
         return await portforward.forward(request, link)
+
+
+@web.middleware
+async def _say_why(request: web.Request, handler: Any) -> web.StreamResponse:
+    """Tell a refusal in a header too: who asks for a WebSocket sees no body."""
+    try:
+        answer: web.StreamResponse = await handler(request)
+    except web.HTTPError as error:
+        error.headers[REFUSAL] = quote(error.text or error.reason)
+        raise
+    return answer
 
 
 @web.middleware

@@ -4,14 +4,16 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
+import orjson
 import pytest
 from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestServer
 
-from miniplane.api.wellknown import KUBELET_ADDRESS
+from miniplane.api.wellknown import KUBELET_ADDRESS, REFUSAL
 from tests.contract.api.conftest import Api, pod
 
 PODS = "/api/v1/namespaces/default/pods"
+SPDY = {"Connection": "Upgrade", "Upgrade": "SPDY/3.1"}
 PORT_FORWARD = "SPDY/3.1+portforward.k8s.io"
 
 
@@ -33,6 +35,8 @@ async def tables(_request: web.Request) -> web.Response:
 
 async def stream(request: web.Request) -> web.StreamResponse:
     """Echoes every message, tells the chosen protocol first, ends on `end`."""
+    if "refuse" in request.query.getall("command", []):
+        raise web.HTTPBadRequest(text="not running", headers={REFUSAL: "not%20running"})
     socket = web.WebSocketResponse(protocols=("v5.channel.k8s.io", "v4.channel.k8s.io", PORT_FORWARD))
     await socket.prepare(request)
     await socket.send_str(f"{socket.ws_protocol} {request.path}?{request.query_string}")
@@ -110,6 +114,20 @@ async def test_a_stream_needs_an_upgrade(api: Api) -> None:
     with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
         await api.session.ws_connect(f"{api.url}{PODS}/web/exec?container=web", protocols=("bogus",))
     assert caught.value.status == 400
+
+
+@pytest.mark.usefixtures("kubelet")
+async def test_a_refused_stream_says_why(api: Api) -> None:
+    """The kubelet's refusal comes as a Status on the error channel, so that no client tries SPDY instead."""
+    url = f"{api.url}{PODS}/web/exec?container=web&command=refuse"
+    async with api.session.ws_connect(url, protocols=("v5.channel.k8s.io",)) as socket:
+        data = await socket.receive_bytes()
+        assert data[:1] == b"\x03"
+        status = orjson.loads(data[1:])
+        assert (status["status"], status["reason"], status["message"]) == ("Failure", "BadRequest", "not running")
+    async with api.session.post(f"{api.url}{PODS}/web/exec?container=web", headers=SPDY) as response:
+        assert response.status == 400
+        assert "WebSocket, not SPDY" in (await response.json())["message"]
 
 
 @pytest.mark.usefixtures("kubelet")
