@@ -26,6 +26,8 @@ WAIT_S = 3.0
 _SNAPSHOTS = 16
 """Listings kept for the next pages of as many lists; a page beyond them reads the log."""
 _OPTIONS = Resource("", "meta.k8s.io", "ListOptions")
+_DIGITS = 20
+"""Digits of the largest number of 64 bits; Python refuses to read very long ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +164,11 @@ def parse_revision(text: str) -> int:
     """
     if not text:
         return 0
-    if text.isascii() and text.isdigit():
-        return int(text)
-    raise bad_request(f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax')
+    is_number = text.isascii() and text.isdigit()
+    if is_number and len(text) <= _DIGITS and (number := int(text)) < 1 << 64:
+        return number
+    why = "value out of range" if is_number else "invalid syntax"
+    raise bad_request(f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": {why}')
 
 
 def invalid_option(option: str, detail: str, *, value: str | None = None) -> ApiError:

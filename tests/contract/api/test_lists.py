@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from tests.contract.api.conftest import TABLE, Api, config_map, pod
 
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -119,3 +121,14 @@ async def test_yaml_answers(api: Api) -> None:
     answer = await api("GET", f"{MAPS}/m0", accept="application/yaml")
     assert answer.headers["Content-Type"] == "application/yaml"
     assert "\nkind: ConfigMap\n" in "\n" + answer.text
+
+
+@pytest.mark.parametrize(
+    ("revision", "why"), [("x", "invalid syntax"), (str(1 << 64), "value out of range"), ("9" * 5000, "out of range")]
+)
+async def test_a_revision_is_a_number_of_64_bits(api: Api, revision: str, why: str) -> None:
+    """Anything else is a bad request, for lists and watches, also where it is too long to be read as a number."""
+    for more in ({}, {"watch": "true"}):
+        answer = await api("GET", MAPS, resourceVersion=revision, **more)
+        assert (answer.status, answer.reason) == (400, "BadRequest")
+        assert answer.message.endswith(why)
