@@ -1,23 +1,21 @@
-"""`apply`, `create` and `delete`: objects of manifests, in the order in which they stand.
+"""`apply` and `create`: objects of manifests, in the order in which they stand.
 
 `apply` merges three ways, as kubectl's client-side apply does: what the last applied manifest had and this one has not
 goes, what others set stays. A list that differs is replaced as a whole.
 """
 
 import argparse
-import contextlib
 import json
-from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 from miniplane.api import meta, wellknown
 from miniplane.api.kind import Kind, Object
-from miniplane.api.meta import Key
 from miniplane.cli import printers, resources
+from miniplane.cli.failures import Failures
 from miniplane.cli.session import add_connection, connect
-from miniplane.client import Client
+from miniplane.client import Client, requests
 from miniplane.client.requests import PatchType
-from miniplane.client.watch import Delete, InitApply, InitDone
 from miniplane.errors import NotFound
 
 DRY = {"none": "", "server": "All"}
@@ -25,28 +23,16 @@ DRY = {"none": "", "server": "All"}
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The flags, as kubectl's."""
-    command = parser.get_default("command")
     parser.add_argument("-f", "--filename", action="append", default=[], help="a manifest, a folder of them, or -")
-    if command == "delete":
-        parser.add_argument("words", nargs="*", metavar="KIND NAME ...")
-        parser.add_argument("-l", "--selector", default="", help="delete what a label selector takes")
-        parser.add_argument("--all", action="store_true", help="all objects of the kind in the namespace")
-        parser.add_argument("--grace-period", type=int, default=None, metavar="SECONDS")
-        parser.add_argument("--now", action="store_true", help="a grace period of one second")
-        parser.add_argument("--force", action="store_true", help="with --grace-period=0: don't wait for the kubelet")
-        parser.add_argument("--cascade", default="background", choices=("background", "foreground", "orphan"))
-        parser.add_argument("--ignore-not-found", action="store_true", help="no error for what is not there")
-        parser.add_argument("--wait", action=argparse.BooleanOptionalAction, default=True, help="until they are gone")
-    else:
-        parser.add_argument("--dry-run", default="none", choices=tuple(DRY), help="server: check, change nothing")
+    parser.add_argument("--dry-run", default="none", choices=tuple(DRY), help="server: check, change nothing")
     add_connection(parser)
 
 
 def run(given: argparse.Namespace) -> int:
     """Do it, printing a line for each object."""
-    if given.command != "delete" and not given.filename:
+    if not given.filename:
         raise ValueError("must specify one of -f")
-    work = {"apply": _apply, "create": _create, "delete": _delete}[given.command]
+    work = {"apply": _apply, "create": _create}[given.command]
     return connect(given, lambda client, namespace: work(client, namespace, given))
 
 
@@ -64,18 +50,23 @@ def _say(kind: Kind, name: str, what: str, given: argparse.Namespace) -> None:
 
 
 async def _create(client: Client, namespace: str, given: argparse.Namespace) -> int:
+    failures = Failures()
     for obj in resources.load(given.filename):
         kind, wanted = placed(obj, namespace)
-        made = await client.create(kind, wanted, dry_run=given.dry_run == "server")
-        _say(kind, meta.name(made), "created", given)
-    return 0
+        with failures:
+            made = await _made(client, kind, wanted, dry_run=given.dry_run == "server")
+            _say(kind, meta.name(made), "created", given)
+    return failures.code
 
 
 async def _apply(client: Client, namespace: str, given: argparse.Namespace) -> int:
+    failures = Failures()
     for obj in resources.load(given.filename):
         kind, wanted = placed(obj, namespace)
-        _say(kind, meta.name(wanted), await apply_one(client, kind, wanted, dry_run=given.dry_run == "server"), given)
-    return 0
+        with failures:
+            what = await apply_one(client, kind, wanted, dry_run=given.dry_run == "server")
+            _say(kind, meta.name(wanted), what, given)
+    return failures.code
 
 
 async def apply_one(client: Client, kind: Kind, wanted: Object, *, dry_run: bool = False) -> str:
@@ -84,15 +75,34 @@ async def apply_one(client: Client, kind: Kind, wanted: Object, *, dry_run: bool
     try:
         live = await client.get(kind, meta.name(wanted), meta.namespace(wanted))
     except NotFound:
-        await client.create(kind, annotated, dry_run=dry_run)
+        await _made(client, kind, annotated, dry_run=dry_run)
         return "created"
-    last = json.loads(meta.annotations(live).get(wellknown.LAST_APPLIED) or "{}")
+    text = meta.annotations(live).get(wellknown.LAST_APPLIED) or "{}"
+    last = json.loads(text)
+    if _says_the_same(last, wanted):
+        annotated["metadata"]["annotations"][wellknown.LAST_APPLIED] = text
     patch = three_way(last, annotated, live)
     if not patch:
         return "unchanged"
-    options = {"dryRun": "All"} if dry_run else {}
-    await client.patch(kind, meta.key_of(live), patch, type=PatchType.MERGE, options=options)
+    await client.patch(kind, meta.key_of(live), patch, type=PatchType.MERGE, options=_options(dry_run=dry_run))
     return "configured"
+
+
+async def _made(client: Client, kind: Kind, wanted: Object, *, dry_run: bool) -> Object:
+    return await client.send_json(replace(requests.create(kind, wanted), query=_options(dry_run=dry_run)))
+
+
+def _options(*, dry_run: bool) -> dict[str, str]:
+    """A manifest is refused for a field that its kind does not have: most are slips of the pen."""
+    return {"fieldValidation": "Strict"} | ({"dryRun": "All"} if dry_run else {})
+
+
+def _says_the_same(last: Object, wanted: Object) -> bool:
+    """Whether a manifest is the one applied last: kubectl writes an empty map of annotations into its own."""
+    metadata = dict(last.get("metadata") or {})
+    if not metadata.get("annotations"):
+        metadata.pop("annotations", None)
+    return {**last, "metadata": metadata} == wanted
 
 
 def _annotated(wanted: Object) -> Object:
@@ -124,54 +134,6 @@ def _covers(now: Any, wanted: Any) -> bool:
     if isinstance(wanted, list) and isinstance(now, list):
         return len(wanted) == len(now) and all(_covers(a, b) for a, b in zip(now, wanted, strict=True))
     return bool(now == wanted)
-
-
-async def _delete(client: Client, namespace: str, given: argparse.Namespace) -> int:
-    grace_s = 1 if given.now else given.grace_period
-    if given.force and grace_s is None:
-        grace_s = 0
-    async for kind, key in _victims(client, namespace, given):
-        try:
-            before = await client.get(kind, key.name, key.namespace)
-            await client.delete(kind, key, propagation=given.cascade.capitalize(), grace_s=grace_s)
-        except NotFound:
-            if given.ignore_not_found:
-                continue
-            raise
-        print(f'{printers.identity(kind, "").rstrip("/")} "{key.name}" deleted', flush=True)
-        if given.wait:
-            await until_gone(client, kind, key, meta.uid(before))
-    return 0
-
-
-async def _victims(client: Client, namespace: str, given: argparse.Namespace) -> AsyncIterator[tuple[Kind, Key]]:
-    if given.filename:
-        for obj in reversed(resources.load(given.filename)):
-            kind, wanted = placed(obj, namespace)
-            yield kind, meta.key_of(wanted)
-        return
-    for chosen in resources.parse(given.words):
-        where = namespace if chosen.kind.namespaced else ""
-        if not chosen.names and not (given.selector or given.all):
-            raise ValueError("resource(s) were provided, but no name was specified")
-        if chosen.names:
-            for name in chosen.names:
-                yield chosen.kind, Key(where, name)
-        else:
-            for item in (await client.list(chosen.kind, where, labels=given.selector)).items:
-                yield chosen.kind, meta.key_of(item)
-
-
-async def until_gone(client: Client, kind: Kind, key: Key, uid: str) -> None:
-    """Return when the object of that uid is not there any more."""
-    events = client.watch(kind, key.namespace, fields=f"metadata.name={key.name}")
-    async with contextlib.aclosing(events):
-        seen = False
-        async for event in events:
-            if isinstance(event, InitApply) and meta.uid(event.obj) == uid:
-                seen = True
-            elif (isinstance(event, InitDone) and not seen) or isinstance(event, Delete):
-                return
 
 
 async def apply_all(client: Client, objects: list[Object], namespace: str = "default") -> None:

@@ -5,19 +5,15 @@ import asyncio
 import sys
 
 from miniplane.api import meta
-from miniplane.api.meta import Key
-from miniplane.cli import resources
+from miniplane.cli import pods
 from miniplane.cli.session import add_connection, connect
 from miniplane.client import Client
 from miniplane.client.streams import Channel, execute
-from miniplane.kinds import POD
-
-DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The flags, as kubectl's; the command stands behind `--`."""
-    parser.add_argument("pod", help="a pod's name, or pod/name")
+    parser.add_argument("pod", help="a pod's name, pod/name, or a workload such as deploy/name")
     parser.add_argument("-c", "--container", default="", help="which of the pod's containers")
     parser.add_argument("-i", "--stdin", action="store_true", help="pass our standard input on")
     add_connection(parser)
@@ -42,22 +38,11 @@ async def _stdin() -> asyncio.StreamReader:
     return reader
 
 
-async def _default_container(client: Client, namespace: str, name: str) -> str:
-    """The container that the pod's annotation names, else the first; several are told."""
-    pod = await client.get(POD, name, namespace)
-    names = [container["name"] for container in pod["spec"]["containers"]]
-    if (chosen := meta.annotations(pod).get(DEFAULT_CONTAINER)) in names:
-        return str(chosen)
-    if len(names) > 1:
-        print(f'Defaulted container "{names[0]}" out of: {", ".join(names)}', file=sys.stderr)
-    return str(names[0])
-
-
 async def _exec(client: Client, namespace: str, given: argparse.Namespace) -> int:
-    _, name = resources.one([given.pod] if "/" in given.pod else ["pod", given.pod])
+    pod = await pods.find(client, namespace, given.pod)
+    container = pods.container_of(pod, given.container)
     stdin = await _stdin() if given.stdin else None
-    container = given.container or await _default_container(client, namespace, name)
-    code = await execute(client, Key(namespace, name), given.after, container=container, stdin=stdin, write=_write)
+    code = await execute(client, meta.key_of(pod), given.after, container=container, stdin=stdin, write=_write)
     if code:
         print(f"command terminated with exit code {code}", file=sys.stderr)
     return code

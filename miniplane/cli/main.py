@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from miniplane import __version__
+from miniplane.cli import failures
 from miniplane.errors import ApiError
 
 
@@ -102,8 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(sys.argv[1:] if argv is None else argv)
     except ApiError as error:
-        word = f" ({error.reason})" if error.reason else ""
-        print(f"Error from server{word}: {error.message}", file=sys.stderr)
+        print(failures.told(error), file=sys.stderr)
         return 1
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader has gone: leave without a word
