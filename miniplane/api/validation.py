@@ -85,11 +85,6 @@ def too_many(path: str, count: int, limit: int) -> FieldError:
     return FieldError("FieldValueTooMany", path, f"Too many: {count}: must have at most {limit} items")
 
 
-def type_invalid(path: str, value: Any, detail: str) -> FieldError:
-    """The value is of the wrong JSON type."""
-    return FieldError("FieldValueTypeInvalid", path, f"Invalid value: {_quoted(value)}: {detail}")
-
-
 def immutable(path: str, new: Any, old: Any) -> Sequence[FieldError]:
     """An error if `new` differs from `old`."""
     return () if new == old else (invalid(path, new, "field is immutable"),)
