@@ -22,6 +22,7 @@ CLIENTS = 64
 CREATES = 10_000
 GETS = 20_000
 LISTS = 10
+ROUNDS = 4
 WATCHERS = 1000
 BURST = 300
 PACED = 300
@@ -37,6 +38,15 @@ class Server:
     port: int
     pid: int
     start_s: float
+
+
+@dataclass(slots=True)
+class Turns:
+    """What a server and its limit took for the same requests; the 99th percentile is the worst of the turns'."""
+
+    seconds: float
+    limit_s: float
+    p99_s: float
 
 
 @contextlib.contextmanager
@@ -81,6 +91,19 @@ def requests(port: int, method: str, path: str, count: int, **rest: Any) -> dict
     return result
 
 
+def in_turns(port: int, other: int, method: str, paths: tuple[str, str], count: int, **rest: Any) -> Turns:
+    """The same requests to a server and to its limit, in turns, so that whatever else the machine does hits both."""
+    total = Turns(0.0, 0.0, 0.0)
+    part = count // ROUNDS
+    for start in range(0, count, part):
+        ours = requests(port, method, paths[0], part, first=start, **rest)
+        same = requests(other, method, paths[1], part, first=start, **rest)
+        total.seconds += ours["seconds"]
+        total.limit_s += same["seconds"]
+        total.p99_s = max(total.p99_s, ours["p99"])
+    return total
+
+
 def memory_bytes(pid: int) -> int:
     """The proportional set size of a process; 0 where the system does not tell."""
     with contextlib.suppress(OSError):
@@ -94,22 +117,21 @@ def creates(port: int, path: str, obj: dict[str, Any]) -> Sequence[Figure]:
     """Durable creates beside the same stack parsing and serialising the same bodies."""
     plural = path.rpartition("/")[2]
     body = orjson.dumps(obj).decode()
-    ours = requests(port, "POST", path, CREATES, body=body)
     with server("echo") as other:
         requests(other.port, "POST", path, 2000, body=body)
-        echo = requests(other.port, "POST", path, CREATES, body=body)
+        turns = in_turns(port, other.port, "POST", (path, path), CREATES, body=body)
     return (
         Figure(
             name=f"creates of {plural}, {CLIENTS} clients",
-            measured=CREATES / ours["seconds"],
-            limit=CREATES / echo["seconds"],
+            measured=CREATES / turns.seconds,
+            limit=CREATES / turns.limit_s,
             unit="/s",
             against="the stack echoing",
             need=0.35,
         ),
         Figure(
             name=f"p99 of a create of {plural}",
-            measured=ours["p99"] * 1000,
+            measured=turns.p99_s * 1000,
             limit=100,
             unit="ms",
             against="a promise",
@@ -120,14 +142,14 @@ def creates(port: int, path: str, obj: dict[str, Any]) -> Sequence[Figure]:
 
 def gets(port: int) -> Sequence[Figure]:
     """GET of one pod beside a constant answer of its size."""
-    ours = requests(port, "GET", f"{PODS}/pod-7", GETS)
-    with server("constant", str(ours["size"])) as other:
-        same = requests(other.port, "GET", PODS, GETS)
+    size = requests(port, "GET", f"{PODS}/pod-7", CLIENTS)["size"]
+    with server("constant", str(size)) as other:
+        turns = in_turns(port, other.port, "GET", (f"{PODS}/pod-7", PODS), GETS)
     return (
         Figure(
             name=f"GET of a pod, {CLIENTS} clients",
-            measured=GETS / ours["seconds"],
-            limit=GETS / same["seconds"],
+            measured=GETS / turns.seconds,
+            limit=GETS / turns.limit_s,
             unit="/s",
             against="a constant answer",
             need=0.7,

@@ -21,6 +21,12 @@ from typing import NoReturn
 from miniplane import collector
 from miniplane.observe import logs
 
+new_event_loop: Callable[[], asyncio.AbstractEventLoop]
+try:
+    from uvloop import new_event_loop  # before any fork, so that the children share its memory
+except ModuleNotFoundError:  # not made for every system
+    new_event_loop = asyncio.new_event_loop
+
 log = logs.get("miniplane.supervisor")
 
 Run = Callable[[Callable[[], None]], Awaitable[None]]
@@ -71,14 +77,6 @@ async def _serve(run: Run, ready: Callable[[], None], lifeline: int | None) -> N
             await program
 
 
-def _new_loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop  # noqa: PLC0415  # absent on Windows
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
-
-
 def run_until_stopped(run: Run, ready: Callable[[], None], lifeline: int | None = None) -> None:
     """Run one program on a loop of its own until SIGTERM, and until `lifeline` reads end of file or else SIGINT."""
 
@@ -86,7 +84,7 @@ def run_until_stopped(run: Run, ready: Callable[[], None], lifeline: int | None 
         ready()
         collector.settle()
 
-    with asyncio.Runner(loop_factory=_new_loop) as runner:
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_serve(run, started, lifeline))
 
 
