@@ -15,6 +15,7 @@ from miniplane.api.kind import Object
 from miniplane.api.wellknown import ANNOUNCED_BY, ENDPOINTSLICE_MANAGED_BY, NAMESPACE_NAME, SERVICE_NAME
 from miniplane.config import Network
 from miniplane.dataplane import offline_nodes, offline_workloads
+from miniplane.dataplane.cluster import KINDS
 from miniplane.dataplane.endpoints import families_of, grouped
 from miniplane.dataplane.offline_addons import DNS, INGRESS, ingress_classes
 
@@ -54,10 +55,11 @@ def build(objects: Iterable[Object], network: Network | None = None, *, addons: 
     """The world of some manifests; the objects given stay as they are.
 
     With `addons`, the cluster's DNS is there if no manifest brings one, and so is the ingress proxy if there are
-    Ingresses: names and URLs can then be followed. Raises ValueError where two pods state the same address.
+    Ingresses: names and URLs can then be followed. Raises ValueError where two pods state the same address, and for a
+    part of the network without a name.
     """
     network = network or Network()
-    stated = [_placed(obj) for obj in objects]
+    stated = [_placed(obj) for obj in objects if _is_named(obj)]
     made = [*stated, *(_addons(stated, network) if addons else ())]
     made += list(offline_workloads.pods(made))
     nodes, pods = offline_nodes.settle(_of(made, "Node"), _of(made, "Pod"), network)
@@ -76,6 +78,15 @@ def build(objects: Iterable[Object], network: Network | None = None, *, addons: 
 
 def _of(objects: Iterable[Object], kind: str) -> list[Object]:
     return [obj for obj in objects if obj["kind"] == kind]
+
+
+def _is_named(obj: Object) -> bool:
+    """Whether it is an object of the API rather than a file of a tool. A part of the network must have a name."""
+    if meta.name(obj):
+        return True
+    if obj.get("kind") in (*KINDS, *offline_workloads.WORKLOADS, "Ingress"):
+        raise ValueError(f"a {obj['kind']} without metadata.name")
+    return False
 
 
 def _placed(obj: Object) -> Object:
@@ -116,7 +127,9 @@ def _namespaces(objects: list[Object]) -> Iterator[Object]:
 def _services(services: list[Object], nodes: list[Object], network: Network) -> list[Object]:
     """With addresses and node ports, in order of namespace and name."""
     ordered = sorted(services, key=meta.key_of)
-    specs = [service.setdefault("spec", {}) for service in ordered]
+    for service in ordered:
+        service["spec"] = service.get("spec") or {}
+    specs = [service["spec"] for service in ordered]
     taken = {text for spec in specs for text in _stated_ips(spec)}
     balanced = {item.get("ip", "") for service in ordered for item in _balancers(service)}
     ports = {port.get("nodePort") for spec in specs for port in spec.get("ports") or ()}

@@ -10,6 +10,7 @@ from miniplane.api.kind import Object
 from miniplane.api.meta import clone
 from miniplane.config import Network
 from miniplane.dataplane import offline, offline_addons
+from miniplane.dataplane.reach import matrix
 from tests.unit.dataplane.builders import labelled, make
 
 
@@ -189,3 +190,19 @@ def test_the_same_manifests_give_the_same_world() -> None:
     services = [make("Service", name, spec={"selector": {"app": name}}) for name in ("web", "api")]
     forward, backward = [*objects, *services], [*reversed(services), *reversed(objects)]
     assert world(*forward) == world(*backward)
+
+
+def test_files_of_tools_are_no_objects_but_a_nameless_pod_is_a_mistake() -> None:
+    """A kustomization has no name and no part in the network; a Pod without a name can't be talked about."""
+    assert "Kustomization" not in world({"kind": "Kustomization", "apiVersion": "kustomize.config.k8s.io/v1beta1"})
+    with pytest.raises(ValueError, match=r"a Pod without metadata\.name"):
+        offline.build([{"kind": "Pod", "metadata": {"generateName": "x-"}}])
+
+
+def test_both_families_stand_beside_each_other() -> None:
+    """IPv6 addresses that pods state are routed and part of the plan; pods are asked in the first family they share."""
+    pods = [make("Pod", name, spec={"nodeName": name}, status={"podIP": f"fd00::{name}"}) for name in "ab"]
+    block = make(
+        "NetworkPolicy", "p", spec={"podSelector": {}, "ingress": [{"from": [{"ipBlock": {"cidr": "fd00::a/128"}}]}]}
+    )
+    assert matrix([*pods, block], port=80).words == (("self", "allow"), ("ingress", "self"))
