@@ -1,5 +1,6 @@
 """What went wrong, in kubectl's words: people search for them, and scripts look for them."""
 
+import errno
 import sys
 from typing import Self
 
@@ -14,6 +15,9 @@ def told(error: ApiError) -> str:
         return f"{what}: {causes[0]}" if len(causes) == 1 else "\n* ".join([f"{what}: ", *causes])
     if error.reason == Reason.UNAUTHORIZED:
         return f"error: You must be logged in to the server ({error.message})"
+    if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.ECONNREFUSED:
+        server = error.message.partition("://")[2].partition("/")[0]
+        return f"The connection to the server {server} was refused - did you specify the right host or port?"
     word = f" ({error.reason})" if error.reason else ""
     return f"Error from server{word}: {error.message}"
 

@@ -169,3 +169,16 @@ def test_nothing_there(miniplane: Run) -> None:
     """An empty answer is none of the output's business and no failure."""
     assert miniplane("get", "pods", "-n", "kube-public") == (0, "", "No resources found in kube-public namespace.\n")
     assert miniplane("delete", "pods", "--all", "-n", "kube-public") == (0, "", "No resources found\n")
+
+
+def test_no_server(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A server that does not listen is told with its address, by every command alike."""
+    elsewhere = tmp_path / "kubeconfig"
+    elsewhere.write_text(cluster.kubeconfig.read_text().replace(cluster.url, "https://127.0.0.1:1"))
+    monkeypatch.setenv("KUBECONFIG", str(elsewhere))
+    for command in ("get pods", "describe pods", "scale deploy a --replicas 1", "logs a", "exec a -- ls"):
+        assert main.main(command.split()) == 1
+        told = "The connection to the server 127.0.0.1:1 was refused - did you specify the right host or port?\n"
+        assert capfd.readouterr() == ("", told)
