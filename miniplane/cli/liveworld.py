@@ -9,10 +9,11 @@ from miniplane.client import Client
 from miniplane.config import Network
 from miniplane.dataplane.cluster import KINDS as NETWORK_KINDS
 from miniplane.dataplane.offline import World
+from miniplane.dataplane.tierviews import KINDS as CLUSTER_POLICIES
 from miniplane.kinds import DEPLOYMENT, INGRESS, INGRESS_CLASS, KINDS, REPLICA_SET
 
 READ: tuple[Kind, ...] = (
-    *(kind for kind in KINDS if kind.kind in NETWORK_KINDS),
+    *(kind for kind in KINDS if kind.kind in (*NETWORK_KINDS, *CLUSTER_POLICIES)),
     INGRESS,
     INGRESS_CLASS,
     DEPLOYMENT,

@@ -13,6 +13,7 @@ from miniplane.dataplane.offline import World
 from miniplane.dataplane.render_nft import render
 from miniplane.dataplane.ruleset import Ruleset
 from miniplane.dataplane.tables import explained, of_policy, of_service
+from miniplane.dataplane.tierviews import KINDS as CLUSTER_POLICIES
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +21,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("node", metavar="NODE", help="the node's name")
     part = parser.add_mutually_exclusive_group()
     part.add_argument("--service", metavar="[NAMESPACE/]NAME", help="only what this Service makes")
-    part.add_argument("--policy", metavar="[NAMESPACE/]NAME", help="only what this NetworkPolicy makes")
+    part.add_argument(
+        "--policy", metavar="[NAMESPACE/]NAME", help="only what this NetworkPolicy or cluster-wide policy makes"
+    )
     parser.add_argument("-o", "--output", default="nft", choices=("nft", "explain"))
     add_world(parser)
 
@@ -43,7 +46,8 @@ def _chosen(cluster: Cluster, ruleset: Ruleset, namespace: str, given: argparse.
     if given.service:
         return of_service(ruleset, cluster, _key(cluster, "Service", given.service, namespace))
     if given.policy:
-        return of_policy(ruleset, _key(cluster, "NetworkPolicy", given.policy, namespace))
+        names = {meta.Key("", given.policy)} & {key for kind in CLUSTER_POLICIES for key in cluster.objects[kind]}
+        return of_policy(ruleset, names.pop() if names else _key(cluster, "NetworkPolicy", given.policy, namespace))
     return ruleset
 
 

@@ -18,6 +18,8 @@ from miniplane.dataplane.cover import covered_rules
 from miniplane.dataplane.dns_resolv import resolv_conf
 from miniplane.dataplane.explain import trace
 from miniplane.dataplane.packet import Protocol
+from miniplane.dataplane.tierviews import KINDS as CLUSTER_POLICIES
+from miniplane.dataplane.tierviews import ClusterPolicyView, cluster_policy_view
 from miniplane.dataplane.views import PeerView, PolicyView, RuleView, namespace_view, policy_view
 from miniplane.dataplane.words import Words
 
@@ -86,6 +88,11 @@ class Scene:
             and pods.matches(meta.labels(pod))
             and self._is_in(meta.namespace(pod), policy.namespace, namespaces)
         ]
+
+    def is_subject(self, policy: ClusterPolicyView, pod: Object) -> bool:
+        """Whether a cluster-wide policy applies to a pod."""
+        is_there = policy.namespaces.matches(self._namespaces.get(meta.namespace(pod), {}))
+        return is_there and not is_host(pod) and policy.pods.matches(meta.labels(pod))
 
     def _is_in(self, namespace: str, own: str, selector: LabelSelector | None) -> bool:
         return namespace == own if selector is None else selector.matches(self._namespaces.get(namespace, {}))
@@ -195,6 +202,16 @@ def policies(scene: Scene) -> Iterator[Finding]:
                     where = f"in {policy.namespace}" if peer.namespaces is None else "in the selected namespaces"
                     text = f"matches no pod {where}, so it allows nothing"
                     yield Finding("peer-matches-nothing", shown, field, text, _peer_advice(peer))
+
+
+def cluster_policies(scene: Scene) -> Iterator[Finding]:
+    """Cluster-wide policies whose subject is no pod."""
+    for obj in (obj for kind in CLUSTER_POLICIES for obj in scene.of(kind)):
+        view = cluster_policy_view(obj)
+        if not any(scene.is_subject(view, pod) for pod in scene.pods):
+            text = "its subject is no pod: no namespace and pod match both"
+            shown = f"{view.kind} {view.name}"
+            yield Finding("policy-selects-nothing", shown, "spec.subject", text, "correct the selectors or the labels")
 
 
 def _peer_advice(peer: PeerView) -> str:
@@ -308,6 +325,7 @@ CHECKS: tuple[Callable[[Scene], Iterator[Finding]], ...] = (
     services,
     service_ports,
     policies,
+    cluster_policies,
     named_ports,
     dns_egress,
     shadowed,

@@ -53,6 +53,17 @@ TITLES = {
     "ingress-blocks": "who may come in, by address",
     "egress-groups": "where pods may go, by labels",
     "egress-blocks": "where pods may go, by address",
+    "hairpins": "pods of other nodes that reach themselves through this one",
+    "tiered-ingress": "pods whose ingress cluster-wide policies concern",
+    "tiered-egress": "pods whose egress cluster-wide policies concern",
+    "admin-ingress-groups": "what the Admin tier says of who comes in, by labels",
+    "admin-ingress-blocks": "the same by address",
+    "admin-egress-groups": "what the Admin tier says of where pods go, by labels",
+    "admin-egress-blocks": "the same by address",
+    "baseline-ingress-groups": "what the Baseline tier says of who comes in, by labels",
+    "baseline-ingress-blocks": "the same by address",
+    "baseline-egress-groups": "what the Baseline tier says of where pods go, by labels",
+    "baseline-egress-blocks": "the same by address",
 }
 
 

@@ -166,6 +166,16 @@ def test_policies_do_not_reach_the_host_network() -> None:
     assert "only pods on their node's network" in finding.text
 
 
+def test_cluster_policies_need_a_subject() -> None:
+    """A cluster-wide policy whose namespaces and pods match nothing is named."""
+    subject = {"pods": {"namespaceSelector": {}, "podSelector": labelled("wbe")}}
+    spec = {"tier": "Admin", "priority": 1, "subject": subject}
+    (finding,) = found(*GOOD, make("ClusterNetworkPolicy", "deny", "", spec=spec))
+    assert (finding.check, finding.object) == ("policy-selects-nothing", "ClusterNetworkPolicy deny")
+    real = {**spec, "subject": {"namespaces": {}}}
+    assert found(*GOOD, make("ClusterNetworkPolicy", "deny", "", spec=real)) == []
+
+
 def test_closing_everything_is_no_mistake() -> None:
     """A pod that may talk to nobody forgets nothing; one that another policy lets ask the DNS is fine."""
     closed = policy(policyTypes=["Egress"])

@@ -176,6 +176,24 @@ def test_host_network_pods_are_their_node() -> None:
     assert words([*objects[:-1], by_address], "shop/far")["shop/agent"] == "allow"
 
 
+def test_cluster_policies_come_first_or_last() -> None:
+    """An Admin tier's rule overrules policies, a Baseline tier's holds where none isolates; sides are told apart."""
+
+    def tier(name: str, direction: str, side: str, action: str) -> Object:
+        rule = {"action": action, side: [{"namespaces": {}}]}
+        subject = {"pods": {"namespaceSelector": {}, "podSelector": labelled("api")}}
+        return make(
+            "ClusterNetworkPolicy", "t", "", spec={"tier": name, "priority": 1, "subject": subject, direction: [rule]}
+        )
+
+    assert set(words([*PODS, tier("Admin", "ingress", "from", "Deny")], "shop/api").values()) == {"ingress"}
+    assert set(words([*PODS, tier("Admin", "ingress", "from", "Accept"), ingress()], "shop/api").values()) == {"allow"}
+    assert words([*PODS, tier("Admin", "egress", "to", "Deny")], "shop/web")["shop/api"] == "egress"
+    baseline = tier("Baseline", "ingress", "from", "Deny")
+    assert allowed([*PODS, baseline, ingress({"podSelector": labelled("web")})]) == {"shop/web"}
+    assert allowed([*PODS, baseline]) == set()
+
+
 def test_completed_pods_are_not_there() -> None:
     """A pod that has ended has no row, and its address may be another's."""
     ended = make("Pod", "job", "shop", spec={}, status={"podIP": "10.244.1.9", "phase": "Succeeded"})
