@@ -205,3 +205,24 @@ async def test_generators(kubectl: Kubectl) -> None:
     deployed = (await kubectl("get", "deploy", "made", "-o", "json")).json["spec"]
     assert deployed["replicas"] == 2
     assert deployed["template"]["spec"]["containers"][0]["ports"][0]["containerPort"] == 80
+
+
+async def test_what_is_not_there_is_told(kubectl: Kubectl) -> None:
+    """Kinds, reviews and ways of applying that the server lacks end in a message of kubectl's own, not in a riddle."""
+    for command, message in (
+        ("create job j --image=x", "the server could not find the requested resource"),
+        ("auth whoami", "the selfsubjectreviews API is not enabled in the cluster"),
+        ("auth can-i get pods", "the server could not find the requested resource"),
+        ("top nodes", "Metrics API not available"),
+        ("get gizmos", 'the server doesn\'t have a resource type "gizmos"'),
+    ):
+        done = await kubectl.run(*command.split())
+        assert done.code == 1, command
+        assert message in done.err
+    applied = await kubectl.run("apply", "--server-side", "-f", "-", stdin=DEPLOYMENT)
+    assert applied.code == 1
+    assert "Server-side apply not available on the server" in applied.err
+    await kubectl("create", "configmap", "c", "--from-literal=a=b")
+    patch = '[{"op":"test","path":"/data/a","value":"c"}]'
+    failed = await kubectl.run("patch", "cm", "c", "--type=json", "-p", patch)
+    assert failed.err == "The request is invalid: patch: test /data/a: test failed\n"
