@@ -16,7 +16,10 @@ _CLIENTS_FAULT = range(400, 500)
 
 
 class Protocol(web.RequestHandler):
-    """A connection whose unreadable requests are answered with a Status; no log line, for anybody can send them."""
+    """A connection whose unreadable requests are answered with a Status.
+
+    Neither they nor clients that leave in the middle make a log line: anybody can do that, as often as they like.
+    """
 
     def handle_error(
         self,
@@ -32,7 +35,7 @@ class Protocol(web.RequestHandler):
         """
         if request.writer.output_size > 0:
             raise ConnectionError("an error after the answer had begun")
-        if status not in _CLIENTS_FAULT:
+        if status not in _CLIENTS_FAULT and not isinstance(exc, ConnectionError):
             self.log_exception("request failed outside its handler", exc_info=exc)
         response = render(_error(status, exc))
         response.force_close()

@@ -15,8 +15,10 @@ import orjson
 from aiohttp import web
 
 from miniplane.api.kind import Kind, Object
+from miniplane.api.validation import forbidden as forbidden_field
+from miniplane.api.validation import invalid as invalid_field
 from miniplane.api.wellknown import KUBELET_ADDRESS, REFUSAL
-from miniplane.errors import ApiError, Reason, Resource, bad_request, method_not_allowed, not_found
+from miniplane.errors import ApiError, Reason, Resource, bad_request, invalid, method_not_allowed, not_found
 
 from ..registry.reading import Reader
 from ..store.base import ResourceKey
@@ -34,6 +36,9 @@ PROTOCOLS = (
 _WITH_STATUS = PROTOCOLS[:2]
 """Protocols with a channel for a Status."""
 _ERROR_CHANNEL = 3
+_LOG_OPTIONS = Resource("podlogoptions", "", "PodLogOptions")
+_LEAST = {"tailLines": 0, "sinceSeconds": 1, "limitBytes": 1}
+"""The least value of a log's options."""
 _NO_SPDY = "streams are served over WebSocket, not SPDY: use kubectl 1.31 or later"
 _STREAMS = frozenset(("exec", "attach", "portforward"))
 _SUBRESOURCES = {"pods": _STREAMS | {"log"}, "nodes": frozenset(("proxy",))}
@@ -79,6 +84,7 @@ class NodeProxy:
         place = f"{route.namespace}/{route.name}"
         if route.subresource == "log":
             container = _container(call.query, obj)
+            _check_log_options(call, route.name)
             return await self._plain(
                 call, self._url(entry.obj, f"/containerLogs/{place}/{container}"), _log_query(call)
             )
@@ -199,6 +205,20 @@ def _container(query: Mapping[str, str], pod: Object) -> str:
         choices = ", ".join(first)
         raise bad_request(f"a container name must be specified for pod {pod_name}, choose one of: [{choices}]")
     return str(first[0])
+
+
+def _check_log_options(call: Call, pod: str) -> None:
+    """Upstream's rules for the options of a log. Raises Invalid, or BadRequest for what is no number."""
+    causes = [
+        invalid_field(name, value, f"must be greater than {'or equal to ' if least == 0 else ''}0").to_cause()
+        for name, least in _LEAST.items()
+        if call.query.get(name) and (value := call.number(name)) < least
+    ]
+    if call.query.get("sinceSeconds") and call.query.get("sinceTime"):
+        text = "at most one of `sinceTime` or `sinceSeconds` may be specified"
+        causes.append(forbidden_field("", text).to_cause())
+    if causes:
+        raise invalid(_LOG_OPTIONS, pod, causes)
 
 
 def _log_query(call: Call) -> str:

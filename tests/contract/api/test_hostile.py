@@ -312,6 +312,31 @@ async def _raw(host: str, port: int, data: bytes) -> bytes:
         await writer.wait_closed()
 
 
+async def test_clients_that_leave_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """A client that goes in the middle of its request, which anybody can do, makes no line in the log."""
+    left = asyncio.Event()
+
+    async def handler(request: web.BaseRequest) -> web.Response:
+        try:
+            await request.read()
+        finally:
+            left.set()
+        return web.Response()
+
+    runner = web.ServerRunner(Server(handler, access_log=None))
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        _, writer = await asyncio.open_connection(*runner.addresses[0][:2])
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12")
+        await writer.drain()
+        writer.transport.abort()
+        await asyncio.wait_for(left.wait(), 5)
+    finally:
+        await runner.cleanup()
+    assert caplog.records == []
+
+
 async def test_heads_that_cannot_be_read() -> None:
     """A method, a line or a header that is none is answered with a Status; selectors may be longer than usual."""
 

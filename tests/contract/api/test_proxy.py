@@ -78,6 +78,22 @@ async def test_logs_are_passed_on(api: Api) -> None:
 
 
 @pytest.mark.usefixtures("kubelet")
+@pytest.mark.parametrize(
+    ("query", "status", "fields"),
+    [
+        ("tailLines=-1", 422, ["tailLines"]),
+        ("sinceSeconds=0&limitBytes=0", 422, ["sinceSeconds", "limitBytes"]),
+        ("sinceSeconds=1&sinceTime=2026-01-01T00:00:00Z", 422, [""]),
+        ("tailLines=x", 400, []),
+    ],
+)
+async def test_bad_log_options(api: Api, query: str, status: int, fields: list[str]) -> None:
+    """Options out of their range are Invalid by field, what is no number a BadRequest; the kubelet is not asked."""
+    answer = await api("GET", f"{PODS}/web/log?container=web&{query}")
+    assert (answer.status, answer.fields) == (status, fields), answer.text
+
+
+@pytest.mark.usefixtures("kubelet")
 async def test_which_container(api: Api) -> None:
     """With several containers one must be named, and it must be there."""
     unnamed = await api("GET", f"{PODS}/web/log")
