@@ -6,18 +6,19 @@ from itertools import pairwise, product
 from typing import NamedTuple
 
 from miniplane.api.kind import Object
-from miniplane.config import Network
 from miniplane.dataplane.cluster import Cluster, Path
 from miniplane.dataplane.oracle import Answer, Answers, Question
 from miniplane.dataplane.packet import Entry, Packet, Source, Verdict
 from miniplane.dataplane.render_nft import render
 from miniplane.dataplane.routes import HopKind, Routes
 from tests.kernel.wiring import CLIENTS, FOREIGN, node_address
-from tests.property.dataplane_strategies import BALANCERS, PORTS, World
+from tests.property.dataplane_strategies import BALANCERS, PORTS, World, in_sixth, sixth
 
 LISTENING = (*PORTS, 9, 30081)
 """The ports that every address listens on."""
 PROTOCOLS = ("TCP", "UDP")
+_NOBODYS = {sixth(address) for address in BALANCERS}
+"""The balancers' pool is IPv4: in IPv6 these are addresses of the outside, where nobody has them."""
 
 
 class Case(NamedTuple):
@@ -36,7 +37,7 @@ def evaluate(cluster: Cluster, question: Question) -> Case:
     found: Answers = {}
     sticky = False
     strays: set[Answer] = set()
-    has_port = question.protocol != "ICMP"
+    has_port = not question.protocol.startswith("ICMP")
     packet = Packet.of(
         question.src,
         question.dst,
@@ -52,6 +53,11 @@ def evaluate(cluster: Cluster, question: Question) -> Case:
             strays.add(answer)
         sticky |= any(step.chain.startswith("sticky") for leg in path.legs for step in leg.outcome.steps)
     return Case(question, found, sticky, frozenset(strays))
+
+
+def is_told(case: Case) -> bool:
+    """Whether there is somebody at the other end to tell of a packet that arrives."""
+    return not any(answer.verdict == "accept" and answer.dst in _NOBODYS for answer in case.evaluated)
 
 
 def _strays(path: Path, question: Question) -> bool:
@@ -86,38 +92,56 @@ def routes(cluster: Cluster, nodes: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _route_lines(table: Routes) -> Iterator[str]:
-    own = table.own(4)
     for address, hop in table.exact.items():
         if hop.kind is HopKind.POD:
-            yield f"{address} dev pod{str(address).rpartition('.')[2]} src {own}"
+            yield f"{address} dev pod{int(address) & 0xFF} src {table.own(address.version)}"
     for prefix, hop in table.prefixes:
         if hop.kind is HopKind.PEER:
-            yield f"{prefix} via {node_address(int(hop.name.rpartition('-')[2]))}"
+            peer = node_address(int(hop.name.rpartition("-")[2]))
+            yield f"{prefix} via {peer if prefix.version == 4 else sixth(peer)}"
         elif hop.kind is HopKind.NONE:
             yield f"{prefix} dev void"
 
 
 def _nowhere(table: Routes) -> str:
     """Rules that answer for what is routed nowhere, by address: in `output` the device is still the first route's."""
-    reachable = [str(address) for address in table.exact]
-    reachable += [str(prefix) for prefix, hop in table.prefixes if hop.kind is HopKind.PEER]
-    nowhere = sorted({str(prefix) for prefix, hop in table.prefixes if hop.kind is HopKind.NONE})
-    lines = ["table ip nowhere {"]
+    answers = {4: ("ip", "icmp type host-unreachable"), 6: ("ip6", "icmpv6 type addr-unreachable")}
+    return "".join(_nowhere_of(table, version, *answer) for version, answer in answers.items())
+
+
+def _nowhere_of(table: Routes, version: int, family: str, answer: str) -> str:
+    prefixes = [(prefix, hop) for prefix, hop in table.prefixes if prefix.version == version]
+    reachable = [str(address) for address in table.exact if address.version == version]
+    reachable += [str(prefix) for prefix, hop in prefixes if hop.kind is HopKind.PEER]
+    nowhere = sorted({str(prefix) for prefix, hop in prefixes if hop.kind is HopKind.NONE})
+    lines = [f"table {family} nowhere {{"]
     for hook in ("forward", "output"):
         lines.append(f"chain {hook} {{\ntype filter hook {hook} priority 10; policy accept;")
-        lines += [f"ip daddr {address} return" for address in reachable]
-        lines += [f"ip daddr {prefix} reject with icmp type host-unreachable" for prefix in nowhere]
+        lines += [f"{family} daddr {address} return" for address in reachable]
+        lines += [f"{family} daddr {prefix} reject with {answer}" for prefix in nowhere]
         lines.append("}")
     return "\n".join([*lines, "}", ""])
 
 
+def forgetful(world: World) -> World:
+    """The same world without session affinity."""
+    objects = [
+        {**item, "spec": {**item["spec"], "sessionAffinity": "None"}} if item["kind"] == "Service" else item
+        for item in world.objects
+    ]
+    return World(tuple(objects), world.nodes, world.pods, world.plain)
+
+
 def questions(world: World, most: int) -> list[Question]:
-    """All pairs and ports worth asking, or `most` of them spread evenly: whoever may send, and every address known."""
+    """All pairs and ports worth asking, or `most` of them spread evenly: whoever may send, and every address known.
+
+    In dual-stack worlds in either family, but only from addresses that exist.
+    """
     hosts = {node_address(int(name.rpartition("-")[2])): name for name in world.nodes}
     pods = [(address, node, False) for address, node in world.pods.items()]
     nodes = [(address, node, True) for address, node in hosts.items()]
     outside = [(address, node, False) for address in CLIENTS for node in world.nodes]
-    services = [item for item in world.objects if item["kind"] == "Service"]
+    services = [item for item in world.plain or world.objects if item["kind"] == "Service"]
     plain = [(address, protocol, port) for address, protocol, port in product(world.pods, PROTOCOLS, PORTS)]
     plain += [(address, "ICMP", 0) for address in world.pods]
     doors = [door for service in services for door in _doors(service, tuple(hosts))]
@@ -131,8 +155,17 @@ def questions(world: World, most: int) -> list[Question]:
     ]
     at_doors = _ask([*pods, *nodes, *outside], doors)
     others = _ask(pods, plain) + _ask([*pods, *nodes, *outside], odd) + _ask([*nodes, *outside], plain)
-    first = _spread(list(dict.fromkeys(at_doors)), most * 2 // 3)
-    return first + _spread([item for item in dict.fromkeys(others) if item not in first], most - len(first))
+    first = _spread(_possible(world, at_doors), most * 2 // 3)
+    return first + _spread([item for item in _possible(world, others) if item not in first], most - len(first))
+
+
+def _possible(world: World, asked: Sequence[Question]) -> list[Question]:
+    """Each once, in both families if the world has both, without those from pods that have no such address."""
+    if world.plain:
+        asked = [one for item in asked for one in (item, in_sixth(item))]
+    present = {end["ip"] for item in world.objects if item["kind"] == "Pod" for end in item["status"].get("podIPs", ())}
+    absent = {*world.pods, *map(sixth, world.pods)} - present if world.plain else set()
+    return [item for item in dict.fromkeys(asked) if item.src not in absent]
 
 
 def _ask(sources: Sequence[tuple[str, str, bool]], targets: Sequence[tuple[str, str, int]]) -> list[Question]:
@@ -164,8 +197,3 @@ def _doors(service: Object, hosts: Sequence[str]) -> Iterator[tuple[str, str, in
                 yield from ((address, protocol, port["port"]), (address, protocol, 9))
         if "nodePort" in port:
             yield from ((host, protocol, port["nodePort"]) for host in hosts)
-
-
-def network() -> Network:
-    """The address plan that the laboratory is wired for."""
-    return Network()

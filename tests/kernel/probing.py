@@ -1,7 +1,8 @@
 """Real sockets as probes: one listener per place, protocol and port, and any number of clients, in one event loop.
 
 A listener answers with whom it saw and at which of its addresses, so that a client knows all that became of its
-packets. TCP, UDP, and ICMP, whose echo is answered by the kernel and so tells no more than that it arrived.
+packets. TCP, UDP, and ICMP of either IP version, whose echo is answered by the kernel and so tells no more than that it
+arrived.
 """
 
 import errno
@@ -10,16 +11,18 @@ import socket
 import struct
 import time
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.kernel.namespaces import Namespace
 from tests.kernel.wiring import CLIENTS, FOREIGN, NODES, Wiring, node_address
+from tests.property.dataplane_strategies import sixth
 
-_IP_RECVERR = 11
+_IP_RECVERR, _IPV6_RECVERR = 11, 25
 _LINGER_NOT = struct.pack("ii", 1, 0)
-_ECHO = struct.pack("!BBHHH", 8, 0, 0, 0, 1) + b"miniplane"
+_ECHOES = {name: struct.pack("!BBHHH", kind, 0, 0, 0, 1) for name, kind in (("ICMP", 8), ("ICMPV6", 128))}
 _GRACE_S = 0.06
 """How long an answer that nobody expects is waited for after the last one came."""
+_OUTSIDE = {*CLIENTS, *map(sixth, CLIENTS)}
 _REFUSALS = {errno.ECONNREFUSED: "reject", errno.EHOSTUNREACH: "unreachable", errno.ENETUNREACH: "no route"}
 
 
@@ -42,6 +45,7 @@ class Prober:
         self._places |= dict.fromkeys(FOREIGN, wiring.abroad)
         self._places |= {node_address(number): wiring.nodes[f"node-{number}"] for number in NODES}
         self._places |= wiring.pods
+        self._places |= {sixth(address): place for address, place in self._places.items()}
         self._selector = selectors.DefaultSelector()
         self._served: set[socket.socket] = set()
         ports = tuple(ports)
@@ -90,11 +94,12 @@ class Prober:
         return results
 
     def _listen(self, address: str, port: int) -> None:
-        stream = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        family = _family(address)
+        stream = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         stream.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         stream.bind((address, port))
         stream.listen(512)
-        datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        datagrams = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         datagrams.bind((address, port))
         self._selector.register(stream, selectors.EVENT_READ, "stream")
         self._selector.register(datagrams, selectors.EVENT_READ, "datagrams")
@@ -116,12 +121,12 @@ class Prober:
             server.close()
 
     def _start(self, client: socket.socket, probe: Probe, result: list[object]) -> None:
-        port = 0 if probe.protocol == "ICMP" else probe.port
+        port = 0 if probe.protocol in _ECHOES else probe.port
         try:
             client.connect((probe.dst, port))
             if probe.protocol != "TCP":
                 self._selector.modify(client, selectors.EVENT_READ, (self._selector.get_key(client).data))
-                client.send(_ECHO)
+                client.send(_ECHOES.get(probe.protocol, b"?"))
         except (BlockingIOError, PermissionError):
             return  # on its way, or stopped by the node's own rules, which may or may not say more
         except OSError as error:
@@ -143,7 +148,7 @@ class Prober:
         except OSError as error:
             result[:] = [_REFUSALS.get(error.errno or 0, str(error))]
             return True
-        if probe.protocol == "ICMP":
+        if probe.protocol in _ECHOES:
             result[:] = ["accept"]
         else:
             dst, port, src = said.decode().split()
@@ -151,7 +156,11 @@ class Prober:
         return True
 
 
-def _report(own: tuple[str, int], peer: tuple[str, int]) -> bytes:
+def _family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def _report(own: tuple[Any, ...], peer: tuple[Any, ...]) -> bytes:
     return f"{own[0]} {own[1]} {peer[0]}".encode()
 
 
@@ -165,17 +174,23 @@ def _queued_error(client: socket.socket) -> int:
         _, control, _, _ = client.recvmsg(64, 256, socket.MSG_ERRQUEUE)
     except BlockingIOError:
         return 0
-    return next((int.from_bytes(data[:4], "little") for _, kind, data in control if kind == _IP_RECVERR), 0)
+    return next(
+        (int.from_bytes(data[:4], "little") for _, kind, data in control if kind in (_IP_RECVERR, _IPV6_RECVERR)), 0
+    )
 
 
 def _client(probe: Probe) -> socket.socket:
     kind = socket.SOCK_STREAM if probe.protocol == "TCP" else socket.SOCK_DGRAM
-    number = socket.IPPROTO_ICMP if probe.protocol == "ICMP" else 0
-    client = socket.socket(socket.AF_INET, kind | socket.SOCK_NONBLOCK, number)
-    client.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+    family = _family(probe.src)
+    number = {"ICMP": socket.IPPROTO_ICMP, "ICMPV6": socket.IPPROTO_ICMPV6}.get(probe.protocol, 0)
+    client = socket.socket(family, kind | socket.SOCK_NONBLOCK, number)
+    if family == socket.AF_INET:
+        client.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+    else:
+        client.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
     if probe.protocol == "TCP":
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
-    if probe.src in CLIENTS:
+    if probe.src in _OUTSIDE:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, int(probe.node.rpartition("-")[2]))
     client.bind((probe.src, 0))
     return client

@@ -7,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from miniplane.api.kind import Object
+from miniplane.config import Network
 from miniplane.dataplane.cluster import Cluster
 from miniplane.dataplane.oracle import Answer, Oracle
-from tests.kernel.cases import Case, evaluate, questions, routes, rules
+from tests.kernel.cases import Case, evaluate, forgetful, is_told, questions, routes, rules
 from tests.kernel.lab import Lab
-from tests.property.dataplane_strategies import NETWORK, World, pods, ports, services, worlds
+from tests.property.dataplane_strategies import DUAL, NETWORK, World, dual_worlds, pods, ports, services, worlds
 
 pytestmark = pytest.mark.nft
 SCALE = int(os.environ.get("MINIPLANE_EXAMPLES", "1"))
@@ -86,7 +87,7 @@ def _try(lab: Lab, cases: list[Case], patience_s: float = PATIENCE_S) -> list[An
 
 
 def _agrees(case: Case, seen: Answer) -> bool:
-    if case.question.protocol == "ICMP":
+    if case.question.protocol.startswith("ICMP"):
         return seen.verdict in {answer.verdict for answer in case.evaluated}
     return seen in case.evaluated or (bool(case.strays) and seen.verdict == "drop")
 
@@ -118,21 +119,33 @@ def _fickle(lab: Lab, cases: list[Case]) -> list[Case]:
     return [case for case, first, second in zip(cases, *rounds, strict=True) if first != second]
 
 
-def _load(lab: Lab, world: World) -> Cluster:
-    cluster = Cluster.from_objects(world.objects, NETWORK)
+def _load(lab: Lab, world: World, network: Network) -> Cluster:
+    cluster = Cluster.from_objects(world.objects, network)
     lab.load(rules(cluster, world.nodes), routes(cluster, world.nodes))
     return cluster
+
+
+def _check(lab: Lab, world: World, network: Network) -> None:
+    cluster, oracle = _load(lab, world, network), Oracle(world.objects, network)
+    cases = [evaluate(cluster, question) for question in questions(world, MOST_QUESTIONS)]
+    for case in cases:
+        assert case.evaluated == oracle.answer(case.question), case.question
+    cases = [case for case in cases if is_told(case)]
+    assert _differing(lab, cases) == []
+    chosen = [case for case in cases if len(case.evaluated) > 1 and not case.strays]
+    assert _unseen(lab, [case for case in chosen if not case.is_sticky][:MOST_REPEATED]) == []
+    assert _fickle(lab, [case for case in chosen if case.is_sticky]) == []
 
 
 @settings(max_examples=25 * SCALE, deadline=None)
 @given(world=busy())
 def test_the_kernel_does_what_rules_and_objects_say(lab: Lab, world: World) -> None:
     """Real connections end as predicted: verdict, backend, and the source that the target sees."""
-    cluster, oracle = _load(lab, world), Oracle(world.objects, NETWORK)
-    cases = [evaluate(cluster, question) for question in questions(world, MOST_QUESTIONS)]
-    for case in cases:
-        assert case.evaluated == oracle.answer(case.question), case.question
-    assert _differing(lab, cases) == []
-    chosen = [case for case in cases if len(case.evaluated) > 1 and not case.strays]
-    assert _unseen(lab, [case for case in chosen if not case.is_sticky][:MOST_REPEATED]) == []
-    assert _fickle(lab, [case for case in chosen if case.is_sticky]) == []
+    _check(lab, world, NETWORK)
+
+
+@settings(max_examples=15 * SCALE, deadline=None)
+@given(world=dual_worlds())
+def test_the_kernel_does_so_in_both_families(lab: Lab, remembers_in_sixth: bool, world: World) -> None:  # noqa: FBT001
+    """The same in dual-stack clusters, whose objects have one family or both."""
+    _check(lab, world if remembers_in_sixth else forgetful(world), DUAL)

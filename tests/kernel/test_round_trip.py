@@ -9,21 +9,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from miniplane.config import Network
 from miniplane.dataplane.cluster import Cluster
 from miniplane.dataplane.diff import diff, normal
 from miniplane.dataplane.import_nft import read
 from miniplane.dataplane.parse_nft import catalogue
 from miniplane.dataplane.render_nft import render
 from miniplane.dataplane.ruleset import Ruleset
+from tests.kernel.cases import forgetful
 from tests.kernel.lab import Lab
-from tests.property.dataplane_strategies import NETWORK, World, worlds
+from tests.property.dataplane_strategies import DUAL, NETWORK, World, dual_worlds, worlds
 
 pytestmark = pytest.mark.nft
 SCALE = int(os.environ.get("MINIPLANE_EXAMPLES", "1"))
 
 
-def _rules(world: World) -> list[Ruleset]:
-    cluster = Cluster.from_objects(world.objects, NETWORK)
+def _rules(world: World, network: Network = NETWORK) -> list[Ruleset]:
+    cluster = Cluster.from_objects(world.objects, network)
     return [cluster.machine(name).program.ruleset for name in world.nodes]
 
 
@@ -32,10 +34,10 @@ def _flushed(text: str) -> str:
 
 
 @settings(max_examples=25 * SCALE, deadline=None)
-@given(world=worlds(least_policies=1))
-def test_the_kernel_holds_what_was_compiled(lab: Lab, world: World) -> None:
-    """Loaded, listed and read back, every node's rules are the compiled ones, origins included."""
-    compiled = _rules(world)
+@given(world=dual_worlds(least_policies=1))
+def test_the_kernel_holds_what_was_compiled(lab: Lab, remembers_in_sixth: bool, world: World) -> None:  # noqa: FBT001
+    """Loaded, listed and read back, every node's rules of both families are the compiled ones, origins included."""
+    compiled = _rules(world if remembers_in_sixth else forgetful(world), DUAL)
     listings = lab.list_rules([_flushed(render(rules)) for rules in compiled])
     for rules, listing in zip(compiled, listings, strict=True):
         assert read(listing, catalogue(rules)) == normal(rules)

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tests.kernel.namespaces import Namespace
+from tests.property.dataplane_strategies import sixth
 
 GATEWAY = "169.254.1.1"
 OUTSIDE = "172.30.0.1"
@@ -40,8 +41,19 @@ _ROUTER = {
     "ipv4/icmp_ratelimit": "0",
     "ipv4/icmp_msgs_per_sec": "1000000",
     "ipv4/icmp_msgs_burst": "100000",
-    "ipv4/ping_group_range": "0 0",
+    "ipv6/conf/all/forwarding": "1",
+    "ipv6/icmp/ratelimit": "0",
 }
+_HOST = {
+    "ipv4/ping_group_range": "0 0",
+    "ipv6/conf/all/accept_dad": "0",
+    "ipv6/conf/default/accept_dad": "0",
+    "ipv6/conf/default/accept_ra": "0",
+}
+"""For every namespace, before it has links: addresses of IPv6 are usable at once."""
+
+
+GATEWAY_6 = "fe80::1"
 
 
 def node_address(number: int) -> str:
@@ -79,9 +91,9 @@ def forget_connections() -> None:
         raise OSError(-number, os.strerror(-number))
 
 
-def ip(lines: Iterable[str]) -> None:
+def ip(lines: Iterable[str], *options: str) -> None:
     """A batch of `ip` commands in the present namespace."""
-    run("ip", "-batch", "-", text="\n".join(lines) + "\n")
+    run("ip", *options, "-batch", "-", text="\n".join(lines) + "\n")
 
 
 class Wiring:
@@ -92,6 +104,9 @@ class Wiring:
         self.abroad = Namespace.new()
         self.nodes = {f"node-{number}": Namespace.new() for number in NODES}
         self.pods = {f"10.244.{node}.{place}": Namespace.new() for node in NODES for place in PLACES}
+        for place in (self.outside, self.abroad, *self.nodes.values(), *self.pods.values()):
+            with place.inside():
+                sysctl(_HOST)
         self._wire_outside()
         self._wire_abroad()
         for number in NODES:
@@ -102,8 +117,10 @@ class Wiring:
         started = []
         for name, node in self.nodes.items():
             with node.inside():
+                own = routes.get(name, ())
                 for command, text in (
-                    (("ip", "-batch", "-"), _routes(routes.get(name, ()))),
+                    (("ip", "-4", "-batch", "-"), _routes(line for line in own if ":" not in line)),
+                    (("ip", "-6", "-batch", "-"), _routes(line for line in own if ":" in line)),
                     (("nft", "-f", "-"), f"flush ruleset\n{rules.get(name, '')}"),
                 ):
                     pipe = subprocess.PIPE
@@ -134,13 +151,31 @@ class Wiring:
                 f"rule add fwmark {number} table {100 + number} priority 10",
             ]
         ip(lines)
-        sysctl(_ROUTER | {"bridge/bridge-nf-call-iptables": "0", "ipv4/conf/all/accept_local": "1"})
+        six = [f"addr add {sixth(OUTSIDE)}/64 dev br0 nodad"]
+        six += [f"addr add {sixth(address)}/128 dev lo nodad" for address in CLIENTS[1:]]
+        six += [f"route add {sixth(address)} via {sixth(ABROAD)}" for address in FOREIGN]
+        for number in NODES:
+            six += [
+                f"route add default via {sixth(node_address(number))} table {100 + number} onlink dev br0",
+                f"rule add fwmark {number} table {100 + number} priority 10",
+            ]
+        ip(six, "-6")
+        sysctl(
+            _ROUTER
+            | {
+                "bridge/bridge-nf-call-iptables": "0",
+                "bridge/bridge-nf-call-ip6tables": "0",
+                "ipv4/conf/all/accept_local": "1",
+            }
+        )
 
     def _wire_abroad(self) -> None:
         lines = ["link set lo up", f"addr add {ABROAD}/24 dev eth0", "link set eth0 up"]
         lines += [f"addr add {address}/32 dev lo" for address in FOREIGN]
         with self.abroad.inside():
             ip([*lines, f"route add default via {OUTSIDE}"])
+            six = [f"addr add {sixth(ABROAD)}/64 dev eth0 nodad", f"route add default via {sixth(OUTSIDE)}"]
+            ip([*six, *(f"addr add {sixth(address)}/128 dev lo nodad" for address in FOREIGN)], "-6")
 
     def _wire_node(self, number: int) -> None:
         lines = [
@@ -159,19 +194,23 @@ class Wiring:
         with self.nodes[f"node-{number}"].inside():
             sysctl(_ROUTER)
             ip(lines)
+            six = [f"addr add {sixth(node_address(number))}/64 dev eth0 nodad"]
+            six += [f"route add default via {sixth(OUTSIDE)}"]
+            ip([*six, *(f"addr add {GATEWAY_6}/64 dev pod{place} nodad" for place in PLACES)], "-6")
         for place in PLACES:
             address = f"10.244.{number}.{place}"
             with self.pods[address].inside():
-                sysctl({"ipv4/ping_group_range": "0 0"})
                 ip(
                     [
                         "link set lo up",
                         f"addr add {address}/32 dev eth0",
                         "link set eth0 up",
                         f"route add default via {GATEWAY} dev eth0 onlink",
+                        f"addr add {sixth(address)}/128 dev eth0 nodad",
+                        f"route add default via {GATEWAY_6} dev eth0",
                     ]
                 )
 
 
-def _routes(routes: Sequence[str]) -> str:
+def _routes(routes: Iterable[str]) -> str:
     return "\n".join([f"route flush proto {OURS}", *(f"route add {line} proto {OURS}" for line in routes), ""])
