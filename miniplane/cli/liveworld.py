@@ -6,7 +6,7 @@ from miniplane.aio import bounded
 from miniplane.api.kind import Kind, Object
 from miniplane.cli.session import connect
 from miniplane.client import Client
-from miniplane.config import Network
+from miniplane.dataplane import offline
 from miniplane.dataplane.cluster import KINDS as NETWORK_KINDS
 from miniplane.dataplane.offline import World
 from miniplane.dataplane.tierviews import KINDS as CLUSTER_POLICIES
@@ -34,4 +34,4 @@ async def _read(client: Client, namespace: str) -> tuple[World, str]:
         objects.extend((await client.list(kind)).items)
 
     await bounded(READ, one, at_once=4)
-    return World(tuple(objects), Network()), namespace
+    return World(tuple(objects), offline.plan_of(objects)), namespace

@@ -7,7 +7,7 @@ ClusterIPs, node ports and slices, Namespaces and Nodes that are only mentioned 
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import Any
 
 from miniplane.api import meta
@@ -73,7 +73,7 @@ def build(objects: Iterable[Object], network: Network | None = None, *, addons: 
         *_slices(services, pods, nodes, _of(made, "EndpointSlice")),
         *kept,
     ]
-    return World(tuple(whole), _fitting(network, pods, services))
+    return World(tuple(whole), plan_of(whole, network))
 
 
 def _of(objects: Iterable[Object], kind: str) -> list[Object]:
@@ -208,16 +208,17 @@ def _selects(service: Object, pod: Object) -> bool:
     return meta.namespace(pod) == meta.namespace(service) and selector.items() <= meta.labels(pod).items()
 
 
-def _fitting(network: Network, pods: list[Object], services: list[Object]) -> Network:
-    """The address plan, with the pods' stated addresses a part of it, and the DNS where the manifests have it."""
-    ranges = [ip_network(text) for text in network.pod_cidrs]
-    outside = [
-        str(ip_network(text))
-        for pod in pods
-        if not (pod["spec"].get("hostNetwork"))
-        for text in offline_nodes.addresses_of(pod)
-        if not any(ip_address(text) in cidr for cidr in ranges if cidr.version == ip_address(text).version)
-    ]
-    dns = next((_stated_ips(item["spec"]) for item in services if meta.key_of(item) == _DNS_KEY), [])
-    dns_ip = dns[0] if dns else network.dns_ip
-    return replace(network, pod_cidrs=(*network.pod_cidrs, *dict.fromkeys(outside)), dns_ip=dns_ip)
+def plan_of(objects: Iterable[Object], network: Network | None = None) -> Network:
+    """The address plan that complete objects fit in: the nodes' and pods' ranges a part of it, the DNS where it is."""
+    whole, network = list(objects), network or Network()
+    ranges = {ip_network(text): None for text in network.pod_cidrs}
+    pods = [pod for pod in _of(whole, "Pod") if not (pod.get("spec") or {}).get("hostNetwork")]
+    wanted = [cidr for node in _of(whole, "Node") for cidr in offline_nodes.ranges_of(node)]
+    wanted += [ip_network(text) for pod in pods for text in offline_nodes.addresses_of(pod)]
+    for cidr in wanted:
+        if not any(cidr.version == known.version and cidr.subnet_of(known) for known in ranges):  # type: ignore[arg-type]  # one version
+            ranges[cidr] = None
+    dns = next(
+        (_stated_ips(item.get("spec") or {}) for item in _of(whole, "Service") if meta.key_of(item) == _DNS_KEY), []
+    )
+    return replace(network, pod_cidrs=tuple(map(str, ranges)), dns_ip=dns[0] if dns else network.dns_ip)

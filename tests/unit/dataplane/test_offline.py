@@ -206,3 +206,16 @@ def test_both_families_stand_beside_each_other() -> None:
         "NetworkPolicy", "p", spec={"podSelector": {}, "ingress": [{"from": [{"ipBlock": {"cidr": "fd00::a/128"}}]}]}
     )
     assert matrix([*pods, block], port=80).words == (("self", "allow"), ("ingress", "self"))
+
+
+def test_the_plan_of_complete_objects_has_their_ranges() -> None:
+    """A running cluster's own address plan is read off its nodes, its pods and its DNS."""
+    objects = [
+        make("Node", "n", "", spec={"podCIDR": "10.7.1.0/24"}),
+        make("Pod", "p", spec={"nodeName": "n"}, status={"podIP": "10.7.1.9"}),
+        make("Pod", "h", spec={"nodeName": "n", "hostNetwork": True}, status={"podIP": "192.168.0.1"}),
+        make("Service", "kube-dns", "kube-system", spec={"clusterIP": "10.43.0.10"}),
+    ]
+    plan = offline.plan_of(objects)
+    assert plan.pod_cidrs == ("10.244.0.0/16", "10.7.1.0/24")
+    assert plan.dns_ip == "10.43.0.10"
