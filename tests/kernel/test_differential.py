@@ -14,8 +14,8 @@ from tests.kernel.cases import Case, evaluate, forgetful, is_told, questions, ro
 from tests.kernel.lab import Lab
 from tests.property.dataplane_strategies import DUAL, NETWORK, World, dual_worlds, pods, ports, services, worlds
 
-pytestmark = pytest.mark.nft
 SCALE = int(os.environ.get("MINIPLANE_EXAMPLES", "1"))
+pytestmark = [pytest.mark.nft, pytest.mark.timeout(60 * SCALE)]
 MOST_QUESTIONS = 250
 MOST_REPEATED = 6
 REPEATS = 40
@@ -137,14 +137,14 @@ def _check(lab: Lab, world: World, network: Network) -> None:
     assert _fickle(lab, [case for case in chosen if case.is_sticky]) == []
 
 
-@settings(max_examples=25 * SCALE, deadline=None)
+@settings(max_examples=18 * SCALE, deadline=None)
 @given(world=busy())
 def test_the_kernel_does_what_rules_and_objects_say(lab: Lab, world: World) -> None:
     """Real connections end as predicted: verdict, backend, and the source that the target sees."""
     _check(lab, world, NETWORK)
 
 
-@settings(max_examples=15 * SCALE, deadline=None)
+@settings(max_examples=10 * SCALE, deadline=None)
 @given(world=dual_worlds())
 def test_the_kernel_does_so_in_both_families(lab: Lab, remembers_in_sixth: bool, world: World) -> None:  # noqa: FBT001
     """The same in dual-stack clusters, whose objects have one family or both."""

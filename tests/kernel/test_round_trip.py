@@ -20,8 +20,8 @@ from tests.kernel.cases import forgetful
 from tests.kernel.lab import Lab
 from tests.property.dataplane_strategies import DUAL, NETWORK, World, dual_worlds, worlds
 
-pytestmark = pytest.mark.nft
 SCALE = int(os.environ.get("MINIPLANE_EXAMPLES", "1"))
+pytestmark = [pytest.mark.nft, pytest.mark.timeout(60 * SCALE)]
 
 
 def _rules(world: World, network: Network = NETWORK) -> list[Ruleset]:
@@ -33,7 +33,7 @@ def _flushed(text: str) -> str:
     return f"flush ruleset\n{text}"
 
 
-@settings(max_examples=25 * SCALE, deadline=None)
+@settings(max_examples=12 * SCALE, deadline=None)
 @given(world=dual_worlds(least_policies=1))
 def test_the_kernel_holds_what_was_compiled(lab: Lab, remembers_in_sixth: bool, world: World) -> None:  # noqa: FBT001
     """Loaded, listed and read back, every node's rules of both families are the compiled ones, origins included."""
@@ -43,7 +43,7 @@ def test_the_kernel_holds_what_was_compiled(lab: Lab, remembers_in_sixth: bool, 
         assert read(listing, catalogue(rules)) == normal(rules)
 
 
-@settings(max_examples=15 * SCALE, deadline=None)
+@settings(max_examples=8 * SCALE, deadline=None)
 @given(steps=st.lists(worlds(), min_size=2, max_size=4))
 def test_transactions_leave_what_was_compiled(lab: Lab, steps: list[World]) -> None:
     """After each transaction from one state to the next, the kernel holds the next."""
