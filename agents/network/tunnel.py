@@ -36,6 +36,7 @@ QUEUED_DATAGRAMS = 256
 SEND_BUFFER = 1024 * 1024
 """Datagrams are lost while more bytes than this wait in the connection."""
 NODE_USER = "system:node:"
+NODE_GROUP = "system:nodes"
 
 
 class _Flow:
@@ -353,11 +354,11 @@ class _Incoming(_Stream):
 
 def node_of(certificate: dict[str, Any]) -> str:
     """The name of the node that a certificate (as `getpeercert` tells it) belongs to; empty if it is no node's."""
-    for part in certificate.get("subject", ()):
-        for key, value in part:
-            if key == "commonName" and value.startswith(NODE_USER):
-                return str(value.removeprefix(NODE_USER))
-    return ""
+    names = {(key, value) for part in certificate.get("subject", ()) for key, value in part}
+    if ("organizationName", NODE_GROUP) not in names:
+        return ""
+    users = (value for key, value in names if key == "commonName" and value.startswith(NODE_USER))
+    return str(next(users, "")).removeprefix(NODE_USER)
 
 
 class TunnelServer:

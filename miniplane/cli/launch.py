@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from miniplane.cli.state import AlreadyUp, Lock, State
 from miniplane.cli.supervisor import StartError, Supervisor
 from miniplane.local import LocalCluster
+from miniplane.observe import logs
 
 START_S = 60.0
 """How long the programs may take to become ready; they need about a second."""
@@ -123,14 +124,18 @@ def _run(cluster: LocalCluster, programs: tuple[Any, list[Any]], telling: int, h
     lock.take()
     _quiet(cluster)
     first, others = programs
-    supervisor = Supervisor(cluster.data_dir / "logs", level=cluster.log_level)
+
+    def save() -> None:
+        State(cluster.port, cluster.nodes, os.getpid(), supervisor.pids).save(cluster.data_dir)
+
+    supervisor = Supervisor(cluster.data_dir / "logs", level=cluster.log_level, restarted=save)
     signal.signal(signal.SIGTERM, _raise)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         for batch, what in (([first], "API server"), (others, f"controllers and {cluster.nodes} node agents")):
             supervisor.start({item.name: _bind(item) for item in batch}, timeout_s=START_S)
             _tell(telling, what=what, seconds=time.monotonic() - start)
-        State(cluster.port, cluster.nodes, os.getpid(), supervisor.pids).save(cluster.data_dir)
+        save()
         _tell(telling, what="end")
         os.close(telling)
         os.set_blocking(holding, False)
@@ -163,6 +168,7 @@ def _quiet(cluster: LocalCluster) -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((null, 0), (output, 1), (output, 2)):
         os.dup2(source, target)
+    logs.configure(cluster.log_level)
 
 
 class _Hold:

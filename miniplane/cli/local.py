@@ -77,8 +77,8 @@ def _up(where: Path, given: argparse.Namespace) -> int:
     if given.detach:
         running.let_go()
         return 0
-    print("\nCtrl-C stops the cluster; its state stays.", flush=True)
     try:
+        print("\nCtrl-C stops the cluster; its state stays.", flush=True)
         return running.wait()
     except KeyboardInterrupt:
         print("\nstopping ...", flush=True)

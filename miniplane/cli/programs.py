@@ -3,16 +3,12 @@
 import argparse
 import shutil
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
-from miniplane import components, config, pki
-from miniplane.cli.supervisor import run_until_stopped
-from miniplane.observe import logs
+from miniplane import components, pki
+from miniplane.process import main
 
 FOLDERS = {"apiserver": "apiserver", "controllers": "controllers", "agent": "agents"}
-
-log = logs.get("miniplane.cli")
 
 
 def passthrough(command: str, argv: Sequence[str]) -> int:
@@ -20,14 +16,7 @@ def passthrough(command: str, argv: Sequence[str]) -> int:
     if command == "certs":
         return _certs(argv)
     program = components.load(FOLDERS[command])
-    settings = config.load(program.Settings, argv, program=command)
-    logs.configure(settings.log_level, settings.log_format)
-    run_until_stopped(partial(_run, program, settings), partial(log.info, "ready", program=command))
-    return 0
-
-
-async def _run(program: components.Program, settings: object, ready: object) -> None:
-    await program.run(settings, ready=ready)  # type: ignore[arg-type]  # a callable without arguments
+    return main(command, program.Settings, program.run, argv)
 
 
 def _certs(argv: Sequence[str]) -> int:

@@ -5,38 +5,30 @@ dies is started again with a growing pause; children end by themselves if the su
 it holds closes then.
 """
 
-import asyncio
 import contextlib
 import os
 import signal
 import sys
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from miniplane import collector
 from miniplane.observe import logs
-
-new_event_loop: Callable[[], asyncio.AbstractEventLoop]
-try:
-    from uvloop import new_event_loop  # before any fork, so that the children share its memory
-except ModuleNotFoundError:  # not made for every system
-    new_event_loop = asyncio.new_event_loop
+from miniplane.process import Run, run_until_stopped
 
 log = logs.get("miniplane.supervisor")
-
-Run = Callable[[Callable[[], None]], Awaitable[None]]
-"""A program bound to its settings: given `ready`, runs until cancelled."""
 
 STOP_S = 10.0
 """How long a child may take to stop before it is killed."""
 BACK_OFF_S = (0.2, 1.0, 5.0, 15.0)
 """The pause before a start again, by how often the child has died."""
-READY, FAILED = b"r", b"f"
+HEALTHY_S = 30.0
+"""A program that ran so long before it died begins its pauses anew."""
+READY = b"r"
 
 
 @dataclass(slots=True)
@@ -48,51 +40,20 @@ class Child:
     log: Path
     pid: int = 0
     deaths: int = 0
-    restart_at: float = field(default=0.0)
+    started_at: float = 0.0
+    restart_at: float = 0.0
 
 
 class StartError(RuntimeError):
     """A program did not become ready; the message holds the end of its log."""
 
 
-async def _serve(run: Run, ready: Callable[[], None], lifeline: int | None) -> None:
-    """Run a program until it is told to stop or its supervisor is gone."""
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
-    if lifeline is None:
-        loop.add_signal_handler(signal.SIGINT, stop.set)
-    else:
-        loop.add_reader(lifeline, stop.set)
-    program = asyncio.ensure_future(run(ready))
-    waiting = asyncio.ensure_future(stop.wait())
-    try:
-        await asyncio.wait({program, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        if lifeline is not None:
-            loop.remove_reader(lifeline)
-        waiting.cancel()
-        program.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await program
-
-
-def run_until_stopped(run: Run, ready: Callable[[], None], lifeline: int | None = None) -> None:
-    """Run one program on a loop of its own until SIGTERM, and until `lifeline` reads end of file or else SIGINT."""
-
-    def started() -> None:
-        ready()
-        collector.settle()
-
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_serve(run, started, lifeline))
-
-
 class Supervisor:
     """Starts children, keeps them running, stops them. Synchronous: it has nothing to do but wait."""
 
-    def __init__(self, log_dir: Path, *, level: str = "info") -> None:
+    def __init__(self, log_dir: Path, *, level: str = "info", restarted: Callable[[], None] = lambda: None) -> None:
         self._log_dir, self._level = log_dir, level
+        self._restarted = restarted
         self._children: list[Child] = []
         self._lifeline = os.pipe()
         self._stopping = False
@@ -138,7 +99,7 @@ class Supervisor:
             os.close(self._lifeline[1])
             self._be(child, writing)
         os.close(writing)
-        child.pid = pid
+        child.pid, child.started_at = pid, time.monotonic()
         return reading
 
     def _be(self, child: Child, ready_pipe: int) -> NoReturn:
@@ -173,11 +134,14 @@ class Supervisor:
         now = time.monotonic()
         for child in self._children:
             if child.pid and os.waitpid(child.pid, os.WNOHANG)[0]:
+                if now - child.started_at > HEALTHY_S:
+                    child.deaths = 0
                 pause = BACK_OFF_S[min(child.deaths, len(BACK_OFF_S) - 1)]
                 child.pid, child.deaths, child.restart_at = 0, child.deaths + 1, now + pause
                 log.error("program died", program=child.name, log=str(child.log), again_in_s=pause)
             elif not child.pid and now >= child.restart_at:
                 os.close(self._fork(child))
+                self._restarted()
 
     def stop(self) -> None:
         """Stop the children, last started first; one that does not end in time is killed."""

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.network.frames import Frame, FrameError, Parser, decode_packet, encode, encode_packet
+from agents.network.tunnel import node_of
 from miniplane.dataplane.packet import Packet, Protocol
 
 addresses = st.one_of(
@@ -55,3 +56,11 @@ def test_bad_packets_are_refused(junk: bytes) -> None:
     """A packet that is cut, of no version or of an unknown protocol raises FrameError."""
     with pytest.raises(FrameError):
         decode_packet(junk)
+
+
+def test_only_a_nodes_certificate_names_a_node() -> None:
+    """The name counts only together with the group of the nodes."""
+    name, group = (("commonName", "system:node:node-1"),), (("organizationName", "system:nodes"),)
+    assert node_of({"subject": (group, name)}) == "node-1"
+    assert node_of({"subject": (name,)}) == ""
+    assert node_of({"subject": (group, (("commonName", "admin"),))}) == ""
