@@ -146,6 +146,10 @@ def test_the_kernel_does_what_rules_and_objects_say(lab: Lab, world: World) -> N
 
 @settings(max_examples=10 * SCALE, deadline=None)
 @given(world=dual_worlds())
-def test_the_kernel_does_so_in_both_families(lab: Lab, remembers_in_sixth: bool, world: World) -> None:  # noqa: FBT001
+def test_the_kernel_does_so_in_both_families(
+    lab: Lab,
+    remembers_in_sixth: bool,  # noqa: FBT001  a fixture
+    world: World,
+) -> None:
     """The same in dual-stack clusters, whose objects have one family or both."""
     _check(lab, world if remembers_in_sixth else forgetful(world), DUAL)

@@ -35,7 +35,11 @@ def _flushed(text: str) -> str:
 
 @settings(max_examples=12 * SCALE, deadline=None)
 @given(world=dual_worlds(least_policies=1))
-def test_the_kernel_holds_what_was_compiled(lab: Lab, remembers_in_sixth: bool, world: World) -> None:  # noqa: FBT001
+def test_the_kernel_holds_what_was_compiled(
+    lab: Lab,
+    remembers_in_sixth: bool,  # noqa: FBT001  a fixture
+    world: World,
+) -> None:
     """Loaded, listed and read back, every node's rules of both families are the compiled ones, origins included."""
     compiled = _rules(world if remembers_in_sixth else forgetful(world), DUAL)
     listings = lab.list_rules([_flushed(render(rules)) for rules in compiled])
