@@ -21,7 +21,7 @@ class TraceHop:
     """One line of a trace. `object` is `Kind namespace/name`, `field` a path in it; both empty for the rules' own."""
 
     stage: str
-    """source, service, backend, policy, nat, route or destination."""
+    """source, service, backend, policy, nat, route or destination; in a whole request also dns, ingress and reply."""
     node: str
     object: str
     field: str

@@ -5,15 +5,16 @@ then its answer from the other end: what translation does to it, and where it wo
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from miniplane.dataplane.cluster import Cluster
 from miniplane.dataplane.evaluate import Machine, Outcome
 from miniplane.dataplane.explain import TraceHop, Way
-from miniplane.dataplane.packet import Entry, Packet, Source, Verdict
+from miniplane.dataplane.packet import Address, Entry, Source, Verdict
 from miniplane.dataplane.routes import HopKind
 
 _MOST_LEGS = 8
+_MOST_CHOICES = 10_000
 _NOW = 0.0
 
 
@@ -35,32 +36,34 @@ def _go(cluster: Cluster, way: Way, machines: dict[str, Machine]) -> None:
     """Send the packet along its way, taking the random choices that it took."""
     packet, entry, origin = way.packet, way.entry, way.origin
     for leg in way.path.legs:
-        machine = _machine(cluster, leg.node, machines)
-        sent = _send_as(machine, packet, (entry, origin), leg.outcome)
+        known = machines.get(leg.node)
+        for number in range(_MOST_CHOICES):
+            machine = known or Machine(cluster.machine(leg.node).program)  # a new one has remembered no client
+            choice = _Choice(number)
+            sent = machine.send(packet, entry=entry, source=origin, now=_NOW, choose=choice.among)
+            if _target(sent) == _target(leg.outcome) or number + 1 >= choice.most:
+                break
+            machine.close(packet)
+        else:
+            raise ValueError(f"the way through {leg.node} can't be repeated")
+        machines[leg.node] = machine
         packet, entry, origin = sent.packet, Entry.FORWARD, Source.PEER
 
 
-def _send_as(machine: Machine, packet: Packet, entry: tuple[Entry, Source], wanted: Outcome) -> Outcome:
-    """Send with the choice that leads where the packet went."""
-    most = 1
+def _target(outcome: Outcome) -> tuple[Address, int]:
+    return outcome.packet.dst, outcome.packet.dport
 
-    def choosing(number: int, below: int) -> int:
-        nonlocal most
-        most = max(most, below)
-        return min(number, below - 1)
 
-    number = 0
-    while True:
-        index = number
+@dataclass(slots=True)
+class _Choice:
+    """A fixed answer to random choices, and how many there were to choose from."""
 
-        def choose(below: int, index: int = index) -> int:
-            return choosing(index, below)
+    number: int
+    most: int = 1
 
-        sent = machine.send(packet, entry=entry[0], source=entry[1], now=_NOW, choose=choose)
-        number += 1
-        if (sent.packet.dst, sent.packet.dport) == (wanted.packet.dst, wanted.packet.dport) or number >= most:
-            return sent
-        machine.close(packet)
+    def among(self, below: int) -> int:
+        self.most = max(self.most, below)
+        return min(self.number, below - 1)
 
 
 def _back(cluster: Cluster, way: Way, machines: dict[str, Machine]) -> Iterator[TraceHop]:

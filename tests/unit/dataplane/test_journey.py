@@ -207,3 +207,18 @@ def test_pods_can_be_named_barely() -> None:
     """A bare name that no Service answers to is a pod's, if there is one."""
     assert follow(WORLD, "web", "api-1").trace.destination.pod == "default/api-1"
     assert follow(WORLD, "default/web", "default/api-2", port="http").trace.destination.port == 8000
+
+
+def test_a_client_that_stays_gets_its_reply() -> None:
+    """Every backend's reply is followed through the choice that led to it, client affinity included."""
+    sticky = service("sticky", sessionAffinity="ClientIP", selector={"app": "api"})
+    found = follow([*WORLD, sticky], "web", "svc/sticky", reply=True)
+    assert [way.hops[-1].stage for way in found.ways] == ["reply", "reply"]
+    assert found.verdict == "delivered"
+
+
+def test_a_pod_reaches_itself_through_its_service() -> None:
+    """Hairpin: masqueraded on the way, so that the reply comes back through the node."""
+    found = follow([pod("api-1"), service()], "api-1", "svc/api", reply=True)
+    assert found.verdict == "delivered"
+    assert [hop.stage for hop in found.trace.hops][-3:] == ["nat", "destination", "reply"]
