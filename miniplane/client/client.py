@@ -104,7 +104,10 @@ class Client:
             ) as response:
                 if response.status >= 400:  # noqa: PLR2004  where HTTP's errors begin
                     raise error_of(response.status, await response.read(), response.headers)
-                yield response
+                try:
+                    yield response
+                finally:
+                    _abort_unread(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             what = "no answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
             raise errors.Unavailable(f"{request.method} {self._base}{request.path}: {what}") from error
@@ -235,6 +238,12 @@ class Client:
                         yield line
             if rest:
                 yield rest
+
+
+def _abort_unread(response: aiohttp.ClientResponse) -> None:
+    """Leave a stream that has not ended, such as a watch, without TLS's farewell, which could outlive the loop."""
+    if response.connection is not None and (transport := response.connection.transport) is not None:
+        transport.abort()
 
 
 def _is_worth_again(request: Request, error: errors.ApiError) -> bool:
