@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -70,6 +71,7 @@ class Lab:
         return answer["result"]
 
 
+@cache
 def why_not() -> str:
     """Why there can be no laboratory here; empty if there can."""
     missing = [tool for tool in ("nft", "ip") if shutil.which(tool) is None]
@@ -78,6 +80,7 @@ def why_not() -> str:
     try:
         with Lab() as lab:
             lab.list_rules(["table ip x {\n}\n"])
+            lab.wire([])
     except LabError as error:
-        return f"no right to make network namespaces: {error}"
+        return f"no network namespaces, or not all that is needed in them: {error}"
     return ""
