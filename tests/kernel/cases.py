@@ -14,7 +14,7 @@ from miniplane.dataplane.routes import HopKind, Routes
 from tests.kernel.wiring import CLIENTS, FOREIGN, node_address
 from tests.property.dataplane_strategies import BALANCERS, PORTS, World, in_sixth, sixth
 
-LISTENING = (*PORTS, 9, 30081)
+LISTENING = (*PORTS, 9, 8000, 30081)
 """The ports that every address listens on."""
 PROTOCOLS = ("TCP", "UDP")
 _NOBODYS = {sixth(address) for address in BALANCERS}

@@ -1,6 +1,7 @@
 """Third layer of agreement: the evaluator, the oracle and the kernel say the same of real packets."""
 
 import os
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
@@ -9,12 +10,26 @@ from hypothesis import strategies as st
 from miniplane.api.kind import Object
 from miniplane.config import Network
 from miniplane.dataplane.cluster import Cluster
-from miniplane.dataplane.oracle import Answer, Oracle
+from miniplane.dataplane.oracle import Answer, Oracle, Question
 from tests.kernel.cases import Case, evaluate, forgetful, is_told, questions, routes, rules
 from tests.kernel.lab import Lab
-from tests.property.dataplane_strategies import DUAL, NETWORK, World, dual_worlds, pods, ports, services, worlds
+from tests.property.dataplane_strategies import (
+    DUAL,
+    NETWORK,
+    World,
+    dual_worlds,
+    peers,
+    pods,
+    policies,
+    policy_ports,
+    ports,
+    services,
+    worlds,
+)
+from tests.unit.dataplane.builders import seed
 
 SCALE = int(os.environ.get("MINIPLANE_EXAMPLES", "1"))
+
 pytestmark = [pytest.mark.nft, pytest.mark.timeout(60 * SCALE)]
 MOST_QUESTIONS = 250
 MOST_REPEATED = 6
@@ -41,7 +56,23 @@ def busy(draw: st.DrawFn) -> World:
         more.append(service)
         if running:
             more.append(_slice_of(service, draw(st.lists(st.sampled_from(sorted(running.items())), unique=True)), draw))
+    more += [draw(telling_policies(number)) for number in range(5, 5 + draw(st.integers(0, 2)))]
     return World((*world.objects, *more), world.nodes, running)
+
+
+@st.composite
+def telling_policies(draw: st.DrawFn, number: int) -> Object:
+    """A policy that isolates all pods of a namespace and lets something through in both directions."""
+    rules = {
+        direction: [
+            {side: [draw(peers())], **({"ports": [draw(policy_ports())]} if draw(st.booleans()) else {})}
+            for _ in range(draw(st.integers(1, 2)))
+        ]
+        for direction, side in (("ingress", "from"), ("egress", "to"))
+    }
+    policy: Object = draw(policies(number))
+    policy["spec"] = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"], **rules}
+    return policy
 
 
 def _slice_of(service: Object, places: list[tuple[str, str]], draw: st.DrawFn) -> Object:
@@ -153,3 +184,14 @@ def test_the_kernel_does_so_in_both_families(
 ) -> None:
     """The same in dual-stack clusters, whose objects have one family or both."""
     _check(lab, world if remembers_in_sixth else forgetful(world), DUAL)
+
+
+def test_backends_are_chosen_evenly(lab: Lab) -> None:
+    """Of 400 connections to the seed's Service about half go to each of its two pods, on this node and another."""
+    world = World(tuple(seed()), ("node-1", "node-2"), {})
+    case = evaluate(
+        _load(lab, world, NETWORK), Question("10.244.1.2", "10.96.0.20", "TCP", 80, "node-1", is_from_node=False)
+    )
+    seen = Counter(answer.dst for answer in _try(lab, [case] * 400))
+    assert sorted(seen) == ["10.244.1.4", "10.244.2.2"]
+    assert all(150 < count < 250 for count in seen.values()), seen
