@@ -222,3 +222,13 @@ def test_a_pod_reaches_itself_through_its_service() -> None:
     found = follow([pod("api-1"), service()], "api-1", "svc/api", reply=True)
     assert found.verdict == "delivered"
     assert [hop.stage for hop in found.trace.hops][-3:] == ["nat", "destination", "reply"]
+
+
+def test_a_reply_past_the_node_that_translated_is_lost() -> None:
+    """ExternalTrafficPolicy Local keeps a pod's address at another node's port, so the endpoint answers it directly."""
+    local = service("api", type="NodePort", externalTrafficPolicy="Local")
+    objects = [pod("web", "node-2"), pod("api-1", "node-2"), pod("idle", "node-1"), local]
+    found = follow(objects, "web", "node/node-1", port=30000, reply=True)
+    assert found.verdict == "dropped"
+    assert "the source waits for TCP 172.30.0.11:30000" in found.trace.hops[-1].text
+    assert follow(objects, "web", "node/node-1", port=30000).verdict == "delivered"
