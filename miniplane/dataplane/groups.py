@@ -5,6 +5,7 @@ Kept up to date by difference: a new group is shown to each known selector once,
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import itemgetter
 
 from miniplane.api.selectors import LabelSelector
 from miniplane.api.wellknown import NAMESPACE_NAME
@@ -33,6 +34,9 @@ class Groups:
     def __init__(self) -> None:
         self.salt: object = None
         """Another object whenever numbers of groups that stayed have changed, which is next to never."""
+        self.version: object = object()
+        """Another object whenever groups came or went, or namespaces changed."""
+        self._in_order: tuple[tuple[int, Group], ...] = ()
         self._pods: dict[str, tuple[PodView, Group]] = {}
         self._known: dict[tuple[str, Labels, tuple[NamedPort, ...]], Group] = {}
         self._ids: dict[Group, int] = {}
@@ -48,6 +52,7 @@ class Groups:
             self._views = namespaces
             self._namespaces = {view.name: dict(view.labels) for view in namespaces}
             self._matching.clear()
+            self.version = object()
         old = self._pods
         current: dict[str, tuple[PodView, Group]] = {}
         for pod in pods:
@@ -65,6 +70,10 @@ class Groups:
     def id_of(self, group: Group) -> int:
         """The group's number."""
         return self._ids[group]
+
+    def in_order(self) -> tuple[tuple[int, Group], ...]:
+        """Every group with its number, in order of numbers."""
+        return self._in_order
 
     def matching(self, namespace: str, pods: LabelSelector, namespaces: LabelSelector) -> tuple[Group, ...]:
         """The groups that selectors mean; `namespace` narrows to one, if not empty. The same tuple while it lasts."""
@@ -101,6 +110,8 @@ class Groups:
         old = self._ids
         ordered = sorted(present, key=lambda group: group.name)
         self._ids = dict(zip(ordered, stable_ids([group.name for group in ordered]), strict=True))
+        self._in_order = tuple(sorted(((number, group) for group, number in self._ids.items()), key=itemgetter(0)))
+        self.version = object()
         if any(self._ids.get(group, number) != number for group, number in old.items()):
             self.salt = object()
         self._known = {(group.namespace, group.labels, group.named_ports): group for group in ordered}

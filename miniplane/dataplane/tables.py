@@ -107,13 +107,19 @@ def _part(table: Table, chosen: Callable[[Origin], bool]) -> Table:
     }
     if marks:
         groups = table.set(GROUPS)
-        named = tuple(element for element in groups.elements if element.data in {(mark,) for mark in marks})
+        named = tuple(item for item in groups.elements if any(_covers(mark, item) for mark in marks))
         sets.insert(0, replace(groups, elements=named))
     targets = {
         element.data.chain for item in sets for element in item.elements if isinstance(element.data, Goto | Jump)
     }
     chains = tuple(chain for chain in table.chains if chain.name in targets)
     return replace(table, sets=tuple(sets), chains=chains)
+
+
+def _covers(mark: Value, group: Element) -> bool:
+    """Whether a number, or a range of neighbours, means an element of the map of groups."""
+    low, high = mark if isinstance(mark, Range) else (mark, mark)
+    return isinstance(group.data, tuple) and low <= group.data[0] <= high
 
 
 def _is_group(item: NamedSet) -> bool:
@@ -162,6 +168,9 @@ def _row(
                 shown.append(_named(value, table, parties))
             elif kind is Type.MARK and isinstance(value, int):
                 shown.append(f"[{groups.get(value, value)}]" if _is_group(item) else f"#{value}")
+            elif kind is Type.MARK and isinstance(value, Range) and _is_group(item):
+                several = [name for number, name in sorted(groups.items()) if value.low <= number <= value.high]
+                shown.append(f"[{', '.join(several)}]")
             else:
                 shown.append(_any(value, kind, table))
         return " ".join(shown)

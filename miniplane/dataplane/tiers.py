@@ -1,12 +1,12 @@
 """Cluster-wide policies as elements: what the tiers before and after the NetworkPolicies say of this node's pods.
 
-As `policies.py`: each local group of pods has a template, each local pod is an instance of it. Unlike there, rules have
-an order, so an element holds a verdict: the one of the first rule that matches. A target in a group may be matched by
-the group's labels and by its address; the map of groups, which is asked first, holds only what labels decide.
+As `policies.py`, but rules have an order, so an element holds a verdict: the one of the first rule that matches. A
+target in a group may be matched by the group's labels and by its address; the map of groups, which is asked first,
+holds only what labels decide. Such policies tend to mean everyone: neighbours in the order of numbers of which the same
+is said are one range, and local pods that the same policies select share a side.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from miniplane.dataplane.groups import Group, Groups
@@ -21,7 +21,7 @@ from miniplane.dataplane.ranked import (
 )
 from miniplane.dataplane.ruleset import Element, Goto, Origin, Plain, Value, Verdictlike, span
 from miniplane.dataplane.tierviews import Action, ClusterPolicyView, Tier, TierPeer, TierPort, TierRule
-from miniplane.dataplane.views import NodeView, PodView
+from miniplane.dataplane.views import NamedPort, NodeView, PodView
 
 _BITS = {4: 32, 6: 128}
 _DIRECTIONS = ("ingress", "egress")
@@ -30,14 +30,14 @@ _DIRECTIONS = ("ingress", "egress")
 class Stage(NamedTuple):
     """One tier of one direction of a template."""
 
-    groups: tuple[tuple[int, tuple[DecidedBlock, ...]], ...]
-    """What labels decide, by the other side's group."""
+    groups: tuple[tuple[Value, tuple[DecidedBlock, ...]], ...]
+    """What labels decide, by the other side's groups."""
     blocks: tuple[DecidedBlock, ...]
     """What addresses decide."""
 
 
 class Side(NamedTuple):
-    """One direction of a template."""
+    """What cluster-wide policies mean in one direction for the pods that they select, in one IP version."""
 
     policies: tuple[Origin, ...]
     """Those that have rules for it; none, and the tiers have no say."""
@@ -45,16 +45,11 @@ class Side(NamedTuple):
     baseline: Stage
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
-    """What cluster-wide policies mean for every pod of one group, in one IP version."""
-
-    ingress: Side
-    egress: Side
-
-
 _Elements = tuple[tuple[Element, ...], ...]
 """A pod's elements, in the order of `TIER_SETS`."""
+_Ports = tuple[NamedPort, ...]
+_Key = tuple[str, tuple[ClusterPolicyView, ...], _Ports]
+"""What a side is made of, apart from the other ends: direction, policies, and names of ports that mean its own pods."""
 _Inputs = tuple[object, ...]
 
 
@@ -63,8 +58,8 @@ class Tiers:
 
     def __init__(self, version: int) -> None:
         self._version = version
-        self._templates: dict[Group, tuple[_Inputs, Template]] = {}
-        self._instances: dict[str, tuple[PodView, Template, _Elements]] = {}
+        self._sides: dict[_Key, tuple[_Inputs, Side]] = {}
+        self._instances: dict[str, tuple[PodView, Side, Side, _Elements]] = {}
 
     def compile(
         self,
@@ -76,44 +71,51 @@ class Tiers:
         """The elements of `TIER_SETS` for this node's `pods`."""
         ordered = sorted(policies, key=lambda policy: policy.rank)
         subjects = [(policy, frozenset(groups.matching("", policy.pods, policy.namespaces))) for policy in ordered]
-        templates: dict[Group, tuple[_Inputs, Template]] = {}
-        instances: dict[str, tuple[PodView, Template, _Elements]] = {}
+        old, self._sides = self._sides, {}
+        found: dict[Group, tuple[Side, Side]] = {}
+        instances: dict[str, tuple[PodView, Side, Side, _Elements]] = {}
         for pod in pods if ordered else ():
             group = groups.of(pod)
-            if group not in templates:
+            if group not in found:
                 selecting = tuple(policy for policy, subject in subjects if group in subject)
-                templates[group] = self._template(group, selecting, nodes, groups)
-            template = templates[group][1]
+                keys: tuple[_Key, _Key] = ("ingress", selecting, group.named_ports), ("egress", selecting, ())
+                found[group] = self._side(keys[0], old, nodes, groups), self._side(keys[1], old, nodes, groups)
+            ingress, egress = found[group]
             known = self._instances.get(pod.uid)
-            if known is None or known[0] is not pod or known[1] is not template:
-                known = (pod, template, _instantiate(pod, template, self._version))
+            if known is None or known[0] is not pod or known[1] is not ingress or known[2] is not egress:
+                known = (pod, ingress, egress, _instantiate(pod, ingress, egress, self._version))
             instances[pod.uid] = known
-        self._templates, self._instances = templates, instances
+        self._instances = instances
         return {
-            name: tuple(element for _, _, parts in instances.values() for element in parts[index])
+            name: tuple(element for *_, parts in instances.values() for element in parts[index])
             for index, name in enumerate(TIER_SETS)
         }
 
-    def _template(
-        self, group: Group, policies: tuple[ClusterPolicyView, ...], nodes: tuple[NodeView, ...], groups: Groups
-    ) -> tuple[_Inputs, Template]:
-        asked = [peer for policy in policies for rule in (*policy.ingress, *policy.egress) for peer in rule.peers or ()]
-        found = [groups.matching("", peer.pods, peer.namespaces) for peer in asked if peer.pods is not None]
-        chosen = nodes if any(peer.nodes is not None for peer in asked) else ()
-        inputs = (groups.salt, policies, chosen, *found)
-        known = self._templates.get(group)
-        if known is not None and known[0] == inputs:
-            return known
-        sides = (_side(policies, _Draft(direction, group, groups, nodes, self._version)) for direction in _DIRECTIONS)
-        return inputs, Template(*sides)
+    def _side(
+        self, key: _Key, old: dict[_Key, tuple[_Inputs, Side]], nodes: tuple[NodeView, ...], groups: Groups
+    ) -> Side:
+        """The side for a key; one that comes out equal is the one that was there before."""
+        if key not in self._sides:
+            direction, policies, ports = key
+            inputs = (groups.version, nodes)
+            known = old.get(key)
+            if known is not None and known[0] == inputs:
+                side = known[1]
+            else:
+                side = _side(policies, _Draft(direction, ports, groups, nodes, self._version))
+                side = known[1] if known is not None and known[1] == side else side
+            self._sides[key] = (inputs, side)
+        return self._sides[key][1]
 
 
 class _Draft:
-    """One direction of one group's template in the making; a tier at a time."""
+    """A side in the making; a tier at a time. `ports` are the names of its own pods' ports."""
 
-    def __init__(self, direction: str, group: Group, groups: Groups, nodes: tuple[NodeView, ...], version: int) -> None:
+    def __init__(
+        self, direction: str, ports: _Ports, groups: Groups, nodes: tuple[NodeView, ...], version: int
+    ) -> None:
         self.direction = direction
-        self._group = group
+        self._ports = ports
         self._groups = groups
         self._nodes = nodes
         self._version = version
@@ -131,7 +133,7 @@ class _Draft:
             at = origin._replace(field=f"{origin.field}.{side}[{index}]")
             if peer.pods is not None:
                 for group in self._groups.matching("", peer.pods, peer.namespaces):
-                    target = self._group if self.direction == "ingress" else group
+                    target = self._ports if self.direction == "ingress" else group.named_ports
                     self._by_group.setdefault(group, []).extend(self._parts(rule, target, at))
             else:
                 self._add_ranges(self._ranges(peer), rule, at)
@@ -139,15 +141,22 @@ class _Draft:
     def stage(self) -> Stage:
         """The tier's maps; the next one begins anew."""
         kept: dict[tuple[Ranked, ...], tuple[DecidedBlock, ...]] = {}
-        for parts in self._by_group.values():
-            if tuple(parts) not in kept:
-                kept[tuple(parts)] = self._decide_group(parts)
-        groups = [(self._groups.id_of(group), kept[tuple(parts)]) for group, parts in self._by_group.items()]
-        made = Stage(tuple(sorted((number, cells) for number, cells in groups if cells)), decide_blocks(self._blocks))
+        runs: list[tuple[int, int, tuple[DecidedBlock, ...]]] = []
+        for number, group in self._groups.in_order() if self._by_group else ():
+            parts = tuple(self._by_group.get(group, ()))
+            if parts not in kept:
+                kept[parts] = self._decide_group(parts)
+            cells = kept[parts]
+            if runs and runs[-1][2] is cells:
+                runs[-1] = (runs[-1][0], number, cells)
+            else:
+                runs.append((number, number, cells))
+        groups = tuple((span(first, last), cells) for first, last, cells in runs if cells)
+        made = Stage(groups, decide_blocks(self._blocks))
         self._by_group, self._blocks, self._rank = {}, [], 0
         return made
 
-    def _decide_group(self, parts: list[Ranked]) -> tuple[DecidedBlock, ...]:
+    def _decide_group(self, parts: Sequence[Ranked]) -> tuple[DecidedBlock, ...]:
         """What these parts decide, at the addresses where no earlier rule about addresses does."""
         everywhere = (0, (1 << _BITS[self._version]) - 1)
         last = max((part.rank for part in parts), default=0)
@@ -163,8 +172,8 @@ class _Draft:
         return tuple(block for block in cut if block.cells)
 
     def _add_ranges(self, ranges: Iterable[tuple[int, int]], rule: TierRule, origin: Origin) -> None:
-        """A port's name means nothing at an address, unless it is this group's own port."""
-        parts = self._parts(rule, self._group if self.direction == "ingress" else None, origin)
+        """A port's name means nothing at an address, unless it is the port of the side's own pods."""
+        parts = self._parts(rule, self._ports, origin)
         self._blocks += [RankedBlock(low, high, part) for low, high in ranges for part in parts]
 
     def _ranges(self, peer: TierPeer) -> list[tuple[int, int]]:
@@ -178,7 +187,7 @@ class _Draft:
             if address.version == self._version
         ]
 
-    def _parts(self, rule: TierRule, target: Group | None, origin: Origin) -> list[Ranked]:
+    def _parts(self, rule: TierRule, target: _Ports, origin: Origin) -> list[Ranked]:
         if rule.ports is None:
             return [everything(self._rank, rule.action, origin)]
         return [
@@ -188,11 +197,11 @@ class _Draft:
         ]
 
 
-def _numbers(port: TierPort, target: Group | None) -> Iterable[tuple[int, int, int]]:
+def _numbers(port: TierPort, target: _Ports) -> Iterable[tuple[int, int, int]]:
     if port.protocol is not None:
         yield int(port.protocol), port.low, port.high
         return
-    for named in target.named_ports if target is not None else ():
+    for named in target:
         if named.name == port.name:
             yield int(named.protocol), named.port, named.port
 
@@ -220,11 +229,11 @@ def _verdict(action: str, direction: str, tier: Tier) -> Verdictlike:
     return Plain.RETURN
 
 
-def _instantiate(pod: PodView, template: Template, version: int) -> _Elements:
-    """A pod's elements: its template with its address put in."""
+def _instantiate(pod: PodView, ingress: Side, egress: Side, version: int) -> _Elements:
+    """A pod's elements: its sides with its address put in."""
     parts: dict[str, list[Element]] = {name: [] for name in TIER_SETS}
     for address in (int(item) for item in pod.addresses if item.version == version):
-        for direction, side in zip(_DIRECTIONS, (template.ingress, template.egress), strict=True):
+        for direction, side in zip(_DIRECTIONS, (ingress, egress), strict=True):
             if side.policies:
                 parts[f"tiered-{direction}"].append(Element((address,), None, side.policies))
             for tier, stage in ((Tier.ADMIN, side.admin), (Tier.BASELINE, side.baseline)):

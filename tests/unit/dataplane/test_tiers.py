@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from miniplane.api.kind import Object
+from miniplane.api.meta import Key
 from miniplane.dataplane.explain import Cluster, Trace, trace
 from miniplane.dataplane.packet import Protocol
+from miniplane.dataplane.tables import explained, of_policy
 from tests.unit.dataplane.builders import DUAL, NETWORK, dual_seed, labelled, make, pod, policy, seed, seed_policy
 
 API, WEB, OTHER = {"pods": {"podSelector": labelled("api")}}, labelled("web"), labelled("outsider")
@@ -174,6 +176,18 @@ def test_a_trace_names_the_rule_of_the_tier() -> None:
         "no rule of ClusterNetworkPolicy a matches and no NetworkPolicy selects Pod default/api-2 for ingress,"
         " so all of it is allowed"
     )
+
+
+def test_tables_name_the_pods_of_a_range_of_groups() -> None:
+    """A rule for all pods is one element, and is shown with all of them."""
+    deny = tier("a", ingress=[rule("Deny")])
+    cluster = Cluster.from_objects([*seed(), deny], NETWORK)
+    ruleset = cluster.machine("node-1").program.ruleset
+    assert len(ruleset.tables[0].set("admin-ingress-groups").elements) == 1
+    (line,) = [line for line in explained(ruleset, cluster) if "ClusterNetworkPolicy a spec.ingress[0].from[0]" in line]
+    assert all(name in line for name in ("web-1", "outsider", "api-2", "database-1", "drop"))
+    (part,) = of_policy(ruleset, Key("", "a")).tables
+    assert len(part.set("pod-groups").elements) == 5
 
 
 def test_networks_mean_their_own_family() -> None:
