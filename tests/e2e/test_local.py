@@ -102,7 +102,9 @@ def test_a_second_start_is_refused(miniplane: Miniplane) -> None:
 def test_ctrl_c_stops_everything(miniplane: Miniplane) -> None:
     """SIGINT to a cluster in the foreground stops every program of it, in order, with exit code 0."""
     command = [sys.executable, "-P", "-m", "miniplane", "up", "--nodes", "1"]
-    with subprocess.Popen(command, env=miniplane.environment, stdout=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(
+        command, env=miniplane.environment, stdout=subprocess.PIPE, text=True, preexec_fn=_heed_sigint
+    ) as running:
         assert running.stdout is not None
         for line in running.stdout:
             if line.startswith("Ctrl-C"):
@@ -121,6 +123,11 @@ def test_programs_end_with_their_supervisor(miniplane: Miniplane) -> None:
     state = json.loads((miniplane.folder / "cluster.json").read_text())
     os.kill(state["supervisor"], signal.SIGKILL)
     _until(lambda: not any(_lives(pid) for pid in state["programs"].values()))
+
+
+def _heed_sigint() -> None:
+    """As in a terminal: a shell's background jobs, which CI may be, are started with SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _lives(pid: int) -> bool:
