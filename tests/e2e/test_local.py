@@ -103,7 +103,11 @@ def test_ctrl_c_stops_everything(miniplane: Miniplane) -> None:
     """SIGINT to a cluster in the foreground stops every program of it, in order, with exit code 0."""
     command = [sys.executable, "-P", "-m", "miniplane", "up", "--nodes", "1"]
     with subprocess.Popen(
-        command, env=miniplane.environment, stdout=subprocess.PIPE, text=True, preexec_fn=_heed_sigint
+        command,
+        env=miniplane.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=_heed_sigint,  # noqa: PLW1509  no thread of ours runs here
     ) as running:
         assert running.stdout is not None
         for line in running.stdout:
