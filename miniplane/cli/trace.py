@@ -9,6 +9,7 @@ import argparse
 
 from miniplane.cli import printers
 from miniplane.cli.worlds import add_world, with_world
+from miniplane.dataplane.drawing import draw
 from miniplane.dataplane.journey import DELIVERED, Journeys
 from miniplane.dataplane.offline import World
 
@@ -21,7 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--protocol", default="TCP", choices=("TCP", "UDP", "SCTP"))
     parser.add_argument("--all-backends", action="store_true", help="tell the way to every backend, not only to one")
     parser.add_argument("--reply", action="store_true", help="tell the answer's way back too")
-    parser.add_argument("-o", "--output", default="text", choices=("text", "json", "yaml"))
+    parser.add_argument("-o", "--output", default="text", choices=("text", "json", "yaml", "svg"))
     add_world(parser)
 
 
@@ -35,7 +36,16 @@ def _trace(world: World, namespace: str, given: argparse.Namespace) -> int:
     found = journeys.follow(given.source, given.target, given.port, given.protocol, reply=given.reply)
     if given.output == "text":
         print("\n".join(found.lines(all_backends=given.all_backends)))
+    elif given.output == "svg":
+        print(draw(found, f"{given.source} → {_asked(given)}", all_backends=given.all_backends))
     else:
         whole = found.to_json(all_backends=given.all_backends)
         print(printers.whole([whole], given.output, single=True))
     return 0 if found.verdict == DELIVERED else 1
+
+
+def _asked(given: argparse.Namespace) -> str:
+    """TO with its port and protocol, where they were asked for apart from it."""
+    port = f":{given.port}" if given.port != "0" else ""
+    protocol = f" ({given.protocol})" if given.protocol != "TCP" else ""
+    return f"{given.target}{port}{protocol}"

@@ -48,6 +48,8 @@ class LegReader:
         self._packet = packet
         self._entry = entry
         self._source = packet.src
+        self._before_nat: Packet | None = None
+        """The packet as the policies saw it, where its source was replaced afterwards."""
         self._hops: list[tuple[int, TraceHop]] = []
         """With a rank, since what the rules do not mention is found out last."""
         self._isolating: dict[str, tuple[Origin, ...]] = {}
@@ -63,6 +65,7 @@ class LegReader:
                 self._step(step)
         outcome = self._leg.outcome
         if outcome.verdict is Verdict.ACCEPT:
+            self._packet = self._before_nat or outcome.packet
             self._free_directions()
             self._packet = outcome.packet
             self._end()
@@ -132,6 +135,7 @@ class LegReader:
     def _masquerade(self, step: Step) -> None:
         assert step.rule is not None
         own = step.text.rpartition(" ")[2]
+        self._before_nat = self._packet
         self._packet = replace(self._packet, src=ip_address(own))
         self._add("nat", None, "accept", f"the source becomes {own}: {step.rule.origin.field}")
 

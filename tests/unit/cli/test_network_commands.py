@@ -34,6 +34,8 @@ CASES = {
     "trace-dropped.yaml": (1, ["trace", "blog/stranger", "shop/db", "-o", "yaml"]),
     "trace-no-dns.txt": (1, ["trace", "shop/api-0", "db"]),
     "trace-url.txt": (1, ["trace", "external", "http://shop.example.com/api/items"]),
+    "trace.svg": (1, ["trace", "deploy/web", "http://shop.example.com/api/items", "-n", "shop", "-o", "svg"]),
+    "trace-all.svg": (0, ["trace", "shop/web-0", "svc/shop/api", "--all-backends", "--reply", "-o", "svg"]),
     "tables-service.nft": (0, ["tables", "node-1", "--service", "api", "-n", "shop"]),
     "tables-policy.txt": (0, ["tables", "node-1", "--policy", "shop/api", "-o", "explain"]),
     "lint.txt": (0, ["lint", "network"]),
