@@ -20,9 +20,11 @@ from . import (
     loadbalancer,
     namespace,
     nodeipam,
+    nodelifecycle,
     podgc,
     replicaset,
     serviceaccount,
+    tainteviction,
 )
 from .scheduler import scheduler
 from .settings import Settings
@@ -40,6 +42,8 @@ CONTROLLERS: tuple[Callable[[Settings], On], ...] = (
     lambda settings: loadbalancer.controller(settings.network),
     lambda _: ingress.on,
     lambda settings: addons.controller(settings.addons, settings.network),
+    lambda settings: nodelifecycle.controller(settings.node_monitor_grace_s),
+    lambda _: tainteviction.on,
     lambda _: namespace.on,
     lambda _: garbage.controller(),
     lambda _: podgc.controller(),

@@ -21,6 +21,9 @@ class Settings:
     """The name in the lease; must differ between processes. Empty: the host's name and a random part."""
     addons: tuple[str, ...] = ("dns", "ingress")
     """The cluster's own Deployments that are made where they are missing. Empty for a bare cluster."""
+    node_monitor_grace_s: float = 50.0
+    """How long a node's kubelet may be silent before the node counts as not ready (upstream's
+    --node-monitor-grace-period). Kubelets speak every ten seconds."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severity that is logged."""
     log_format: Literal["text", "json"] = "text"

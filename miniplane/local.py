@@ -6,13 +6,14 @@ Only the plan: `miniplane up` runs it as processes, the pytest plugin on one loo
 import contextlib
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
-from miniplane import components, pki
+from miniplane import components, config, pki
+from miniplane.components import Program
 from miniplane.config import Network
 
 FIRST_NODE = 10
@@ -65,30 +66,31 @@ class LocalCluster:
     def apiserver(self) -> Launch:
         """The API server: first up, last down."""
         program = components.load("apiserver")
-        settings = program.Settings(
-            data_dir=self.data_dir, port=self.port, log_level=self.log_level, network=self.network
-        )
+        settings = self._settings(program, "apiserver", data_dir=self.data_dir, port=self.port)
         return Launch("apiserver", partial(program.run, settings))
 
     def others(self) -> list[Launch]:
         """Controllers and agents; they start side by side."""
         controllers, agents = components.load("controllers"), components.load("agents")
-        settings = controllers.Settings(
-            kubeconfig=self.data_dir / "controllers.kubeconfig", log_level=self.log_level, network=self.network
-        )
+        settings = self._settings(controllers, "controllers", kubeconfig=self.data_dir / "controllers.kubeconfig")
         launches = [Launch("controllers", partial(controllers.run, settings))]
         base = int(ip_network(self.network.node_cidr).network_address) + FIRST_NODE
         for number, name in enumerate(self.names, 1):
-            settings = agents.Settings(
+            settings = self._settings(
+                agents,
+                "agent",
                 name=name,
                 kubeconfig=self.data_dir / f"{name}.kubeconfig",
                 data_dir=self.data_dir,
                 node_ip=str(ip_network((base + number, 32)).network_address),
-                log_level=self.log_level,
-                network=self.network,
             )
             launches.append(Launch(name, partial(agents.run, settings)))
         return launches
+
+    def _settings(self, program: Program, called: str, /, **planned: Any) -> Any:
+        """A program's settings: the environment's (`MINIPLANE_<PROGRAM>_…`), and over them what is planned."""
+        given = config.load(program.Settings, program=called)
+        return replace(given, log_level=self.log_level, network=self.network, **planned)
 
 
 def pick_port(wanted: int) -> int:

@@ -21,13 +21,18 @@ class ClientApi:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def report(self, pod: Object, status: Object) -> None:
-        """Patch the status: conditions merge by their type, so those of others stay; the uid guards the pod."""
+    async def report(self, pod: Object, status: Object) -> int:
+        """Patch the status; the pod's revision with it.
+
+        Conditions merge by their type, so those of others stay; the uid guards the pod.
+        """
         body: dict[str, Any] = {
             "metadata": {"uid": meta.uid(pod)},
             "status": dict.fromkeys(_OPTIONAL) | status,
         }
-        await self._client.patch(POD, meta.key_of(pod), body, type=PatchType.STRATEGIC, subresource="status")
+        key = meta.key_of(pod)
+        stored = await self._client.patch(POD, key, body, type=PatchType.STRATEGIC, subresource="status")
+        return meta.revision(stored)
 
     async def finish(self, pod: Object) -> None:
         """Delete without grace, if it is still this pod."""

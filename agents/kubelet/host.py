@@ -17,8 +17,11 @@ from .images.catalogue import Catalogue
 class PodApi(Protocol):
     """The requests that a pod's worker makes. All raise ApiError."""
 
-    async def report(self, pod: Object, status: Object) -> None:
-        """Write the pod's status, leaving what others own in it. Nothing happens to another pod of that name."""
+    async def report(self, pod: Object, status: Object) -> int:
+        """Write the pod's status, leaving what others own in it, and give the revision that the pod has then.
+
+        Nothing happens to another pod of that name.
+        """
 
     async def finish(self, pod: Object) -> None:
         """Take the pod away: its grace period is over."""

@@ -78,6 +78,7 @@ class PodWorker:
         self._has_volumes = False
         self._failure: tuple[str, str] | None = None
         self._sent: Object | None = None
+        self._sent_revision = 0
         self._told: set[str] = set()
         status = pod.get("status") or {}
         started = status.get("startTime")
@@ -385,8 +386,8 @@ class PodWorker:
 
     def _view(self) -> PodView:
         pod = self._pod
-        if self._sent is not None:
-            # Our own conditions as we wrote them last: the copy of the pod may be behind.
+        if self._sent is not None and self._is_behind:
+            # Our own conditions as we wrote them last.
             others = (pod.get("status") or {}).get("conditions") or ()
             conditions = [item for item in others if item.get("type") not in OWN_CONDITIONS]
             pod = {**pod, "status": {"conditions": [*conditions, *self._sent["conditions"]]}}
@@ -402,16 +403,24 @@ class PodWorker:
             failure=self._failure,
         )
 
+    @property
+    def _is_behind(self) -> bool:
+        """Whether the copy of the pod is older than the status written last."""
+        return meta.revision(self._pod) < self._sent_revision
+
+    def _is_told(self, status: Object) -> bool:
+        """Whether the API server has this status; somebody else may have written over ours."""
+        return status == self._sent if self._is_behind else _has(self._pod, status)
+
     async def _report(self) -> float | None:
-        """Write the status if it is not what was written last; the seconds until another try."""
+        """Write the status if it is not what the API server has; the seconds until another try."""
         if self._is_gone or self._is_deleted or self._is_finished:
             return None
         status = pod_status(self._view())
-        if status == self._sent or (self._sent is None and _has(self._pod, status)):
-            self._sent = status
+        if self._is_told(status):
             return None
         try:
-            await self._host.api.report(self._pod, status)
+            self._sent_revision = await self._host.api.report(self._pod, status)
         except NotFound:
             return None
         except ApiError as error:

@@ -145,6 +145,11 @@ def conditions(node: Object, now: datetime) -> list[Object]:
     return made
 
 
+def _is_given_up(node: Object) -> bool:
+    """Whether somebody has put Unknown in place of what this kubelet said."""
+    return any(item.get("status") == "Unknown" for item in (node.get("status") or {}).get("conditions") or ())
+
+
 class NodeReporter:
     """Registers the node, again if somebody deletes it, and keeps its status fresh."""
 
@@ -164,7 +169,7 @@ class NodeReporter:
         self._before = node or self._before
         self._is_registered = self._is_registered and node is not None
         has_range = node is not None and bool((node.get("spec") or {}).get("podCIDR"))
-        if node is None or has_range != self._has_range:
+        if node is None or has_range != self._has_range or _is_given_up(node):
             self._has_range = has_range
             self._changed.set()
 

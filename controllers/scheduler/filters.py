@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from miniplane.api import meta
 from miniplane.api.kind import Object
+from miniplane.api.taints import KEEPS_OFF, UNSCHEDULABLE, tolerates, tolerations, untolerated
 
 from .cluster import NodeInfo, host_ports_of, requests_of
 
@@ -20,31 +21,14 @@ def unschedulable(pod: Object, info: NodeInfo) -> str | None:
     """A cordoned node takes only pods that tolerate it."""
     if not info.node.get("spec", {}).get("unschedulable"):
         return None
-    taint = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
-    return None if any(tolerates(item, taint) for item in _tolerations(pod)) else "node(s) were unschedulable"
-
-
-def _tolerations(pod: Object) -> list[Object]:
-    return pod["spec"].get("tolerations") or []
-
-
-def tolerates(toleration: Object, taint: Object) -> bool:
-    """Whether a toleration covers a taint: effect and key empty or equal, value by operator."""
-    if toleration.get("effect") not in (None, "", taint["effect"]):
-        return False
-    if toleration.get("key") not in (None, "", taint["key"]):
-        return False
-    exists = toleration.get("operator", "Equal") == "Exists"
-    return bool(exists or toleration.get("value", "") == taint.get("value", ""))
+    taint = {"key": UNSCHEDULABLE, "effect": "NoSchedule"}
+    return None if any(tolerates(item, taint) for item in tolerations(pod)) else "node(s) were unschedulable"
 
 
 def taints(pod: Object, info: NodeInfo) -> str | None:
     """Every NoSchedule and NoExecute taint must be tolerated."""
-    for taint in info.node.get("spec", {}).get("taints") or ():
-        hard = taint["effect"] in ("NoSchedule", "NoExecute")
-        if hard and not any(tolerates(item, taint) for item in _tolerations(pod)):
-            return f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value', '')}}}"
-    return None
+    taint = untolerated(pod, info.node, KEEPS_OFF)
+    return f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value', '')}}}" if taint else None
 
 
 def _matches(expression: Object, labels: Mapping[str, str]) -> bool:

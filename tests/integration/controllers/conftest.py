@@ -10,7 +10,7 @@ import pytest
 
 import apiserver
 from miniplane import aio
-from miniplane.aio import SystemClock
+from miniplane.aio import Clock, SystemClock
 from miniplane.api import meta
 from miniplane.api.kind import Kind, Object
 from miniplane.api.meta import Key
@@ -53,11 +53,11 @@ class World:
         return seen[key]
 
     @asynccontextmanager
-    async def running(self, *registrars: On) -> AsyncIterator[Manager]:
-        """Run controllers, with the rights that they have in a real cluster."""
+    async def running(self, *registrars: On, clock: Clock | None = None) -> AsyncIterator[Manager]:
+        """Run controllers, with the rights that they have in a real cluster, on real time or on another."""
         ready = asyncio.Event()
         async with Client.from_kubeconfig(self.kubeconfig.with_name("controllers.kubeconfig")) as client:
-            manager = Manager(client, registrars, SystemClock())
+            manager = Manager(client, registrars, clock or SystemClock())
             async with aio.background(manager.run(ready.set)):
                 await ready.wait()
                 yield manager

@@ -32,10 +32,11 @@ class World:
         self.finished: list[str] = []
         self.objects: dict[tuple[str, str], Object] = {}
         self.is_down = False
+        self.revision = 1
         self.worker: PodWorker
         self.task: asyncio.Task[None]
 
-    async def report(self, pod: Object, status: Object) -> None:  # noqa: ARG002 - the contract
+    async def report(self, pod: Object, status: Object) -> int:  # noqa: ARG002 - the contract
         """Keep the status and let the worker see it, as a watch would."""
         if self.is_down:
             raise Unavailable("down")
@@ -46,7 +47,15 @@ class World:
             if item["type"] not in {own["type"] for own in status["conditions"]}
         ]
         stored = copy.deepcopy(status) | {"conditions": [*others, *copy.deepcopy(status["conditions"])]}
-        self.worker.update(self.worker.pod | {"status": stored})
+        return self.store(stored)
+
+    def store(self, status: Object) -> int:
+        """Somebody writes the status, and the worker sees it."""
+        metadata = self.worker.pod["metadata"]
+        self.revision += 1
+        pod = self.worker.pod | {"status": status, "metadata": metadata | {"resourceVersion": str(self.revision)}}
+        self.worker.update(pod)
+        return self.revision
 
     async def finish(self, pod: Object) -> None:
         """The object goes, and the watch says so."""
@@ -532,11 +541,11 @@ async def test_a_conflict_is_tried_again(world: World, monkeypatch: pytest.Monke
     """The server gives up after too many other writers; the pod's status and its last delete must not be lost by it."""
     real, refused = getattr(world, request_), list[str]()
 
-    async def busy(*args: Any) -> None:
+    async def busy(*args: Any) -> Any:
         if not refused:
             refused.append(request_)
             raise Conflict("the object has been modified")
-        await real(*args)
+        return await real(*args)
 
     monkeypatch.setattr(world, request_, busy)
     await world.run(NGINX)
@@ -545,6 +554,20 @@ async def test_a_conflict_is_tried_again(world: World, monkeypatch: pytest.Monke
     await world.delete()
     await world.clock.advance(3)
     assert (refused, world.finished) == ([request_], ["u1"])
+
+
+async def test_a_status_written_over_is_written_again(world: World) -> None:
+    """The node lifecycle takes readiness from the pods of a silent node; a kubelet that speaks again gives it back."""
+    await world.run(NGINX)
+    assert world.condition("Ready")["status"] == "True"
+    since, told = world.condition("Ready")["lastTransitionTime"], len(world.statuses)
+    await world.clock.advance(60)
+    lost = copy.deepcopy(world.status)
+    next(item for item in lost["conditions"] if item["type"] == "Ready")["status"] = "False"
+    world.store(lost)
+    await world.clock.advance(1)
+    assert (world.condition("Ready")["status"], len(world.statuses)) == ("True", told + 1)
+    assert world.condition("Ready")["lastTransitionTime"] > since
 
 
 async def test_a_pod_fails_at_its_deadline(world: World) -> None:
