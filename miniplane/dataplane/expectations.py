@@ -137,16 +137,12 @@ def _check(journeys: Journeys, wish: Expectation) -> Finding:
 
 
 def _deciding(trace: Trace) -> TraceHop:
-    """The hop that refuses, the policy that isolates rather than what follows from it; or the last that allows."""
+    """The hop that refuses, or the last policy that allows."""
     hops = trace.hops
     if trace.verdict == DELIVERED:
         policies = [hop for hop in hops if hop.stage == "policy" and hop.object] or [
             hop for hop in hops if hop.stage == "policy"
         ]
         return policies[-1] if policies else hops[-1]
-    missing = [hop for hop in hops if hop.verdict == "no match" and hop.stage == "policy"]
     refusing = [hop for hop in hops if hop.verdict in _REFUSING]
-    last = refusing[-1] if refusing else hops[-1]
-    if last.object or not missing:
-        return last
-    return TraceHop(last.stage, last.node, missing[-1].object, missing[-1].field, last.verdict, last.text, last.packet)
+    return refusing[-1] if refusing else hops[-1]

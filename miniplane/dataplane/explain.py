@@ -6,6 +6,7 @@ mention (a pod that no policy selects, the pod's own node) it says in words.
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from textwrap import wrap
 from typing import Any
 
 from miniplane.dataplane.cluster import Cluster, Path
@@ -18,6 +19,9 @@ from miniplane.dataplane.ruleset import Dnat
 __all__ = ["Backend", "Cluster", "Destination", "Trace", "TraceHop", "Way", "trace", "ways"]
 
 _SOURCE_PORT = 40000
+_MARKS = {"accept": "✓", "drop": "✗", "reject": "✗", "unresolved": "✗", "no match": "·"}
+_INDENT, _PAPER = " " * 6, 104
+"""What people read is indented by this, and has this many letters a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +65,24 @@ class Trace:
         }
 
     def lines(self) -> list[str]:
-        """For people: one line a hop, the backends, the verdict last."""
-        where = [f"{hop.object} {hop.field}".strip() or "-" for hop in self.hops]
-        widths = [max((len(text) for text in texts), default=0) for texts in (self._column("node"), where)]
-        lines = [
-            f"{hop.stage:<11} {hop.node or '-':<{widths[0]}}  {place:<{widths[1]}}  {hop.text}"
-            for hop, place in zip(self.hops, where, strict=True)
-        ]
+        """For people: each hop with its object and field, and below what it says; the backends, the verdict last."""
+        width = max((len(hop.node) for hop in self.hops), default=0)
+        lines = [line for hop in self.hops for line in _told(hop, width)]
         if len(self.backends) > 1:
             lines += [
-                f"  backend   {backend.ip}:{backend.port}  {backend.probability:.0%}  {backend.verdict}  {backend.pod}"
-                for backend in self.backends
+                f"  backend      {item.probability:.0%}  {item.ip}:{item.port}  {item.verdict}  {item.pod}"
+                for item in self.backends
             ]
         end = self.destination
         address = f" {end.ip}:{end.port}" if end.ip else ""
         where_to = f":{address}{f' (Pod {end.pod})' if end.pod else ''}" if address else ""
         return [*lines, f"{self.verdict}{where_to}"]
 
-    def _column(self, name: str) -> list[str]:
-        return [getattr(hop, name) or "-" for hop in self.hops]
+
+def _told(hop: TraceHop, width: int) -> list[str]:
+    """A hop for people, in two lines or more."""
+    place = f"{_MARKS.get(hop.verdict, ' ')} {hop.stage:<11}  {hop.node or '-':<{width}}  {hop.object} {hop.field}"
+    return [place.rstrip(), *(f"{_INDENT}{line}" for line in wrap(hop.text, _PAPER, break_on_hyphens=False))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +183,9 @@ def _opening(source: Party, node: str, packet: Packet, target: Party) -> TraceHo
 
 def _read(cluster: Cluster, parties: Parties, source: Party, packet: Packet, path: Path) -> Iterable[TraceHop]:
     entry, _ = _entry(source)
+    asked = packet
     for leg in path.legs:
-        reader = LegReader(cluster, parties, leg, packet, entry)
+        reader = LegReader(cluster, parties, leg, packet, entry, asked)
         yield from reader.hops()
         packet, entry = leg.outcome.packet, Entry.FORWARD
 

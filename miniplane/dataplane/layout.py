@@ -198,10 +198,12 @@ FIXED_CHAINS: tuple[Chain, ...] = (
                 _FROM_OUTSIDE,
                 In((Field.DADDR,), "cluster-ips"),
                 _MASQUERADE,
-                why="a ClusterIP used from outside the pod network is masqueraded",
+                why="a ClusterIP is asked from outside of the pod network, and the answer must come back this way",
             ),
             _rule(
-                In(FRONTEND, "masqueraded"), _MASQUERADE, why="external traffic may cross nodes, so it is masqueraded"
+                In(FRONTEND, "masqueraded"),
+                _MASQUERADE,
+                why="externalTrafficPolicy Cluster: the backend may be anywhere, so its answer must come back this way",
             ),
             _rule(VerdictOf(Lookup(FRONTEND, "services")), why="choose among the backends"),
         ),
@@ -267,7 +269,7 @@ FIXED_CHAINS: tuple[Chain, ...] = (
     Chain(
         "nat-output",
         (
-            _rule(_MASQUERADE, why="what the node itself sends to a Service is masqueraded"),
+            _rule(_MASQUERADE, why="the node itself asks a Service, and the answer must come back to it"),
             _rule(Jump("services"), why="is it for a Service"),
         ),
         Hook("nat", HookName.OUTPUT, -100),
@@ -293,12 +295,17 @@ FIXED_CHAINS: tuple[Chain, ...] = (
                 Masquerade(),
                 why="asked for where the Service was chosen",
             ),
-            _rule(IsTranslated(), In(_PAIR, "self"), Masquerade(), why="a pod reaches itself through a Service"),
+            _rule(
+                IsTranslated(),
+                In(_PAIR, "self"),
+                Masquerade(),
+                why="the pod reaches itself through a Service, and must not answer itself directly",
+            ),
             _rule(
                 IsTranslated(),
                 In(_PAIR, "hairpins"),
                 Masquerade(),
-                why="a pod of another node reaches itself through this node",
+                why="a pod of another node reaches itself through this one, and must not answer itself directly",
             ),
             _rule(
                 In((Field.SADDR,), "pod-ranges"),

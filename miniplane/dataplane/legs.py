@@ -7,13 +7,17 @@ from operator import itemgetter
 
 from miniplane.api import meta
 from miniplane.api.kind import Object
+from miniplane.api.wellknown import SERVICE_NAME
 from miniplane.dataplane.cluster import Cluster, Leg
 from miniplane.dataplane.evaluate import Step
+from miniplane.dataplane.misses import Other, Wanted, best, misses, remedy
 from miniplane.dataplane.packet import Entry, Packet, Verdict
 from miniplane.dataplane.parties import Parties
 from miniplane.dataplane.routes import HopKind
-from miniplane.dataplane.ruleset import Dnat, Element, Goto, In, Masquerade, Origin, Plain, VerdictOf
+from miniplane.dataplane.ruleset import Dnat, Element, Field, Goto, In, Masquerade, Origin, Plain, SetMark, VerdictOf
 from miniplane.dataplane.services import HINTS
+from miniplane.dataplane.unserved import ports_of, without_endpoints
+from miniplane.dataplane.views import PolicyView, namespace_view, policy_view
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +43,20 @@ _RANKS = {"service": 0, "backend": 1, "egress": 2, "ingress": 3, "nat": 4, "rout
 
 
 class LegReader:
-    """Reads one leg. The packet is as it came to the node; `entry` says how."""
+    """Reads one leg. The packet is as it came to the node, `entry` says how; `asked` is as its source sent it."""
 
-    def __init__(self, cluster: Cluster, parties: Parties, leg: Leg, packet: Packet, entry: Entry) -> None:
+    def __init__(
+        self, cluster: Cluster, parties: Parties, leg: Leg, packet: Packet, entry: Entry, asked: Packet
+    ) -> None:
         self._cluster = cluster
         self._parties = parties
         self._leg = leg
         self._packet = packet
         self._entry = entry
+        self._asked = asked
         self._source = packet.src
+        self._masked: tuple[Origin | None, str] = (None, "")
+        """Whose rule had the source replaced, and why."""
         self._before_nat: Packet | None = None
         """The packet as the policies saw it, where its source was replaced afterwards."""
         self._hops: list[tuple[int, TraceHop]] = []
@@ -78,6 +87,8 @@ class LegReader:
                 self._backend(step)
             elif isinstance(statement, VerdictOf):
                 (self._service if step.chain not in _TIER_CHAINS else self._tier)(step)
+            elif isinstance(statement, SetMark) and statement.field is Field.CT_MARK:
+                self._masked = (step.element.origins[0] if step.element is not None else None, step.rule.origin.field)
             elif isinstance(statement, Masquerade):
                 self._masquerade(step)
             elif statement is Plain.REJECT or (statement is Plain.DROP and step.chain in ("firewall", "unserved")):
@@ -110,8 +121,7 @@ class LegReader:
         origin = step.element.origins[0]
         frontend = f"{self._packet.dst}:{self._packet.dport}"
         if step.element.data is Plain.DROP:
-            text = f"{frontend} serves only endpoints on {self._leg.node}, and all are on other nodes"
-            self._add("service", origin, "drop", text)
+            self._add("service", origin, "drop", self._none_here(origin, frontend))
             return
         count = step.text.removeprefix("goto ").split("-")
         number = next(part for part in count if part.isdigit())
@@ -121,6 +131,22 @@ class LegReader:
         choice = f"the only {plural}" if number == "1" else f"one of {plural}"
         near = " that is meant for this node or its zone" if step.element.origins[-1].field == HINTS else ""
         self._add("service", origin, "accept", f"{frontend} leads to {choice}{local}{near}{kept}")
+
+    def _none_here(self, origin: Origin, frontend: str) -> str:
+        """All endpoints are on other nodes, and the Service's policy is Local."""
+        here, slices = self._leg.node, self._cluster.objects["EndpointSlice"].values()
+        ends = [
+            end
+            for item in slices
+            if (meta.namespace(item), meta.labels(item).get(SERVICE_NAME)) == (origin.namespace, origin.name)
+            for end in item.get("endpoints") or ()
+        ]
+        there = ", ".join(sorted({end.get("nodeName") or "" for end in ends} - {here, ""}))
+        name = origin.field.removeprefix("spec.")
+        return (
+            f"{frontend} on {here} leads only to endpoints on {here} ({name} is Local), and there is none: "
+            f"they are on {there}. It takes a pod on this node, a client that asks the other, or {name}: Cluster"
+        )
 
     def _backend(self, step: Step) -> None:
         assert step.element is not None
@@ -137,7 +163,10 @@ class LegReader:
         own = step.text.rpartition(" ")[2]
         self._before_nat = self._packet
         self._packet = replace(self._packet, src=ip_address(own))
-        self._add("nat", None, "accept", f"the source becomes {own}: {step.rule.origin.field}")
+        origin, why = self._masked
+        if not why or step.element is not None:
+            origin, why = step.element.origins[0] if step.element is not None else None, step.rule.origin.field
+        self._add("nat", origin, "accept", f"the source becomes {own} ({self._leg.node}): {why}")
 
     def _refused(self, step: Step) -> None:
         """Reached no backend: source ranges, no endpoints, no such port, no such Service."""
@@ -145,11 +174,31 @@ class LegReader:
         verdict = "reject" if Plain.REJECT in step.rule.statements else "drop"
         origin = step.element.origins[0] if step.element is not None else None
         text = step.rule.origin.field
-        if origin is not None and origin.field.startswith("spec.clusterIPs"):
-            service = self._cluster.objects["Service"].get(meta.Key(origin.namespace, origin.name))
-            text = f"{text} as {self._packet.protocol.name} {self._packet.dport}; it has {_ports_of(service)}"
-            origin = origin._replace(field="spec.ports")
+        if origin is not None:
+            origin, text = self._shortage(origin, text)
         self._add("service", origin, verdict, text)
+
+    def _shortage(self, origin: Origin, text: str) -> tuple[Origin, str]:
+        """What a Service lacks, and in which field."""
+        packet = self._packet
+        service = self._cluster.objects["Service"].get(meta.Key(origin.namespace, origin.name)) or {}
+        if origin.field.startswith("spec.clusterIPs"):
+            text = f"{text} as {packet.protocol.name} {packet.dport}; it has {ports_of(service)}"
+            return origin._replace(field="spec.ports"), text
+        if origin.field == "spec.loadBalancerSourceRanges":
+            ranges = ", ".join(service["spec"]["loadBalancerSourceRanges"])
+            return origin, f"the load balancer lets in only {ranges}, and {packet.src} is in none of them"
+        index = next(
+            (
+                number
+                for number, port in enumerate((service.get("spec") or {}).get("ports") or ())
+                if packet.dport in (port.get("port"), port.get("nodePort"))
+                and packet.protocol.name == (port.get("protocol") or "TCP")
+            ),
+            0,
+        )
+        path, why = without_endpoints(service, self._cluster.objects["Pod"].values(), index)
+        return origin._replace(field=path), f"nothing to lead to, so the connection is refused: {why}"
 
     def _tier(self, step: Step) -> None:
         """What a rule of a cluster-wide policy says."""
@@ -161,10 +210,16 @@ class LegReader:
             self._add(direction, origin, "", f"the {tier} tier passes {wish} on to the NetworkPolicies")
             return
         self._decided.add(direction)
-        if step.element.data is Plain.DROP:
-            self._add(direction, origin, "drop", f"the {tier} tier denies {wish}")
-        else:
-            self._add(direction, origin, "accept", f"the {tier} tier lets through {wish}")
+        if step.element.data is not Plain.DROP:
+            passed = "; NetworkPolicies are not asked" if tier == "Admin" else ""
+            self._add(direction, origin, "accept", f"the {tier} tier accepts {wish}{passed}")
+            return
+        way_out = (
+            "No NetworkPolicy can allow it: it takes an Accept or Pass rule that comes first (a lower priority number)"
+            if tier == "Admin"
+            else "It takes a NetworkPolicy that allows it, or an Accept rule that comes first"
+        )
+        self._add(direction, origin, "drop", f"the {tier} tier denies {wish}. {way_out}")
 
     def _policy(self, step: Step) -> None:
         """The verdict of a direction, said of every policy that isolates the pod."""
@@ -179,7 +234,7 @@ class LegReader:
             self._say(direction, {(item.namespace, item.name): item for item in allowing})
         elif last is Plain.DROP:
             self._say(direction, {})
-            self._add(direction, None, "drop", self._wanted(direction))
+            self._undecided(direction)
 
     def _itself(self, step: Step) -> None:
         """A pod that reaches itself meets no policy."""
@@ -190,16 +245,40 @@ class LegReader:
         self._add(direction, step.element.origins[0], "accept", step.rule.origin.field)
 
     def _say(self, direction: str, allowing: dict[tuple[str, str], Origin]) -> None:
-        subject = self._pod_label(direction)
         for policy in self._isolating.get(direction, ()):
             found = allowing.get((policy.namespace, policy.name))
             if found is not None:
                 self._add(direction, found, "accept", f"allows {self._wish(direction)}")
             else:
-                field = policy._replace(field=f"spec.{direction}")
-                self._add(
-                    direction, field, "no match", f"isolates {subject} and has no rule for {self._wish(direction)}"
-                )
+                self._missed(direction, policy)
+
+    def _missed(self, direction: str, policy: Origin) -> None:
+        """What a policy that selects the pod lacks, rule by rule."""
+        view, subject = self._view(policy), self._pod_label(direction)
+        rules = (view.ingress if direction == "ingress" else view.egress) if view is not None else None
+        whole = policy._replace(field=f"spec.{direction}")
+        ways = "come in" if direction == "ingress" else "go out"
+        if view is None or not rules:
+            text = f"selects {subject} for {direction} and has no {direction} rule, so it lets nothing {ways}"
+            self._add(direction, whole, "no match", text)
+            return
+        text = f"selects {subject}, so only what a rule allows may {ways}; none allows {self._wish(direction)}:"
+        self._add(direction, whole, "no match", text)
+        for miss in misses(view, self._to_allow(direction)):
+            self._add(direction, policy._replace(field=miss.field), "no match", miss.text)
+
+    def _view(self, policy: Origin) -> PolicyView | None:
+        found = self._cluster.objects["NetworkPolicy"].get(meta.Key(policy.namespace, policy.name))
+        return policy_view(found) if found is not None else None
+
+    def _to_allow(self, direction: str) -> Wanted:
+        packet = self._packet
+        address = packet.src if direction == "ingress" else packet.dst
+        pod = self._parties.pod_at(address)
+        home = self._cluster.objects["Namespace"].get(meta.Key("", meta.namespace(pod))) if pod is not None else None
+        labels = namespace_view(home).labels if home is not None else ()
+        other = Other(self._parties.label(address), address, pod, labels)
+        return Wanted(direction, packet, other, self._parties.pod_at(packet.dst), self._asked)
 
     def _wish(self, direction: str) -> str:
         packet = self._packet
@@ -212,12 +291,22 @@ class LegReader:
         who = f"{label} ({shown or 'no labels'})" if label.startswith("Pod") else f"{label} {other}".strip()
         return f"{packet.protocol.name}{port} {word} {who}"
 
-    def _wanted(self, direction: str) -> str:
+    def _undecided(self, direction: str) -> None:
+        """No policy allows it: what would have to be added, and where."""
         isolating = self._isolating.get(direction, ())
-        names = " or ".join(f"{policy.namespace}/{policy.name}" for policy in isolating)
-        return (
-            f"no policy allows it: {names or 'a policy'} would need a rule in spec.{direction}: {self._wish(direction)}"
+        views = [view for view in map(self._view, isolating) if view is not None]
+        chosen = best(views, direction)
+        origin = next(iter(isolating), None)
+        if chosen is not None:
+            origin = Origin("NetworkPolicy", chosen.namespace, chosen.name, "")
+        home = origin.namespace if origin is not None else ""
+        where = (
+            f"in spec.{direction} of {chosen.namespace}/{chosen.name}"
+            if chosen is not None
+            else f"in spec.{direction} of a NetworkPolicy that selects {self._pod_label(direction)}"
         )
+        text = f"no policy allows it. It takes the rule {remedy(home, self._to_allow(direction))} {where}"
+        self._add(direction, origin and origin._replace(field=f"spec.{direction}"), "drop", text)
 
     def _pod_label(self, direction: str) -> str:
         return self._parties.label(self._packet.dst if direction == "ingress" else self._packet.src)
@@ -236,10 +325,28 @@ class LegReader:
         for direction, pod in (("egress", source), ("ingress", target)):
             if pod is None or _node_of(pod) != node or direction in (*self._isolating, *self._decided):
                 continue
-            names = ", ".join(f"{item.kind} {item.name}" for item in self._tiered.get(direction, ()))
-            one = f"no rule of {names} matches and no NetworkPolicy" if names else "no policy"
-            text = f"{one} selects Pod {meta.key_of(pod)} for {direction}, so all of it is allowed"
+            self._free(direction, pod)
+
+    def _free(self, direction: str, pod: Object) -> None:
+        """No policy had a say about the pod."""
+        key = meta.key_of(pod)
+        result = "so it may send anywhere" if direction == "egress" else "so anybody may reach it"
+        names = ", ".join(f"{item.kind} {item.name}" for item in self._tiered.get(direction, ()))
+        if names:
+            text = f"no rule of {names} matches and no NetworkPolicy selects Pod {key} for {direction}, {result}"
             self._add(direction, None, "accept", text)
+            return
+        for policy in self._cluster.objects["NetworkPolicy"].values():
+            view = policy_view(policy)
+            if view.namespace != key.namespace or not view.selector.matches(meta.labels(pod)):
+                continue
+            types = "Ingress" if direction == "egress" else "Egress"
+            ignored = f"; its {direction} rules have no effect" if (policy["spec"]).get(direction) else ""
+            text = f"selects Pod {key} for {types} only{ignored}. No policy has {direction.capitalize()}, {result}"
+            origin = Origin("NetworkPolicy", view.namespace, view.name, "spec.policyTypes")
+            self._add(direction, origin, "accept", text)
+            return
+        self._add(direction, None, "accept", f"no policy selects Pod {key} for {direction}, {result}")
 
     def _end(self) -> None:
         hop, packet = self._leg.outcome.hop, self._packet
@@ -272,7 +379,8 @@ class LegReader:
         where = f":{self._packet.dport}" if self._packet.protocol.has_ports else ""
         text = f"delivered to Pod {key} at {self._packet.dst}{where}"
         if declared and self._packet.protocol.has_ports and self._packet.dport not in declared:
-            text += f"; note that it declares no such port, only {', '.join(map(str, sorted(declared)))}"
+            only = ", ".join(map(str, sorted(declared)))
+            text += f"; note that its containers declare no port {self._packet.dport}, only {only}"
         self._add("destination", Origin("Pod", key.namespace, key.name, "status.podIP"), "accept", text)
 
 
@@ -283,8 +391,3 @@ def _node_of(pod: Object) -> str:
 def _declared(pod: Object) -> set[int]:
     containers = (pod.get("spec") or {}).get("containers") or ()
     return {port.get("containerPort") or 0 for item in containers for port in item.get("ports") or ()}
-
-
-def _ports_of(service: Object | None) -> str:
-    ports = ((service or {}).get("spec") or {}).get("ports") or ()
-    return ", ".join(f"{port.get('protocol', 'TCP')} {port.get('port')}" for port in ports) or "no ports"

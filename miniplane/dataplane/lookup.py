@@ -1,6 +1,6 @@
 """A name on its way to an address: the search list, the resolver's answers, and whether the pod may ask at all."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from miniplane.api import meta
 from miniplane.config import Network
@@ -77,10 +77,8 @@ class Names:
         if found.verdict == "delivered":
             return (first,), False
         reasons = [hop for hop in found.hops if hop.verdict in ("drop", "reject", "no match", "unresolved")]
-        told = [
-            _hop(hop.node, hop.object, hop.field, hop.verdict, f"the question is {found.verdict}: {hop.text}")
-            for hop in reasons or found.hops[-1:]
-        ]
+        told = [_hop(hop.node, hop.object, hop.field, hop.verdict, hop.text) for hop in reasons or found.hops[-1:]]
+        told[-1] = replace(told[-1], text=f"the question is {found.verdict}: {told[-1].text}")
         return (first, *told), True
 
     def _resolve(self, asking: tuple[TraceHop, ...], conf: ResolvConf, node: str, name: str) -> Lookup:

@@ -64,7 +64,10 @@ def test_a_dropped_trace_says_what_would_have_to_be_allowed() -> None:
     """The isolating policy is named, and the missing rule with it."""
     result = _trace([*seed(), seed_policy()], "pod/outsider", "pod/api-1", 8000)
     assert _has(result, "NetworkPolicy default/api-policy", "spec.ingress", "no match")
-    assert "would need a rule in spec.ingress: TCP 8000 from Pod default/outsider" in result.hops[-1].text
+    assert _has(result, "NetworkPolicy default/api-policy", "spec.ingress[0].from[0]", "no match")
+    assert _has(result, "NetworkPolicy default/api-policy", "spec.ingress", "drop")
+    rule = "{from: [{podSelector: {matchLabels: {app: outsider}}}], ports: [{port: 8000}]}"
+    assert f"It takes the rule {rule} in spec.ingress of default/api-policy" in result.hops[-1].text
 
 
 def test_the_json_form_is_what_programs_rely_on() -> None:
