@@ -17,7 +17,18 @@ from miniplane.dataplane import views
 from miniplane.dataplane.compile import Compiler
 from miniplane.dataplane.program import Program
 from miniplane.dataplane.snapshot import Memo, Snapshot
-from miniplane.kinds import ENDPOINT_SLICE, NAMESPACE, NETWORK_POLICY, NODE, POD, SERVICE
+from miniplane.dataplane.tierviews import cluster_policy_view
+from miniplane.kinds import (
+    ADMIN_NETWORK_POLICY,
+    BASELINE_ADMIN_NETWORK_POLICY,
+    CLUSTER_NETWORK_POLICY,
+    ENDPOINT_SLICE,
+    NAMESPACE,
+    NETWORK_POLICY,
+    NODE,
+    POD,
+    SERVICE,
+)
 from miniplane.observe import logs
 from miniplane.observe.metrics import CollectorRegistry, Counter, Gauge, Histogram
 from miniplane.runtime.informer import Change, Informers
@@ -34,6 +45,7 @@ RETRY_S = 1.0
 FLAWS = (LookupError, TypeError, AttributeError, ValueError)
 """What reading an object raises that is not of its kind's form."""
 
+_CLUSTER_POLICIES = (CLUSTER_NETWORK_POLICY, ADMIN_NETWORK_POLICY, BASELINE_ADMIN_NETWORK_POLICY)
 _VIEWS: Mapping[Kind, Callable[[Object], Any]] = {
     NODE: views.node_view,
     POD: views.pod_view,
@@ -41,6 +53,7 @@ _VIEWS: Mapping[Kind, Callable[[Object], Any]] = {
     ENDPOINT_SLICE: views.slice_view,
     NETWORK_POLICY: views.policy_view,
     NAMESPACE: views.namespace_view,
+    **dict.fromkeys(_CLUSTER_POLICIES, cluster_policy_view),
 }
 _BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
@@ -170,6 +183,7 @@ class Proxy:
             slices=objects[ENDPOINT_SLICE],
             policies=objects[NETWORK_POLICY],
             namespaces=objects[NAMESPACE],
+            cluster_policies=[item for kind in _CLUSTER_POLICIES for item in objects[kind]],
             memo=self._memo,
         )
 

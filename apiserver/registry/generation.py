@@ -14,6 +14,9 @@ COUNTED = frozenset(
         "networking.k8s.io/ingresses",
         "networking.k8s.io/ingressclasses",
         "networking.k8s.io/networkpolicies",
+        "policy.networking.k8s.io/adminnetworkpolicies",
+        "policy.networking.k8s.io/baselineadminnetworkpolicies",
+        "policy.networking.k8s.io/clusternetworkpolicies",
     )
 )
 """The resources whose objects count; the others have no generation, as upstream."""

@@ -1,9 +1,9 @@
 """Upstream's schemas, read from the data file of a package that is never imported.
 
 The `kubernetes-validate` distribution carries the definitions of each Kubernetes version with their descriptions and
-`x-kubernetes-*` keys. `load` normalises them to the form of OpenAPI v3 components, keeps what the asked kinds reach,
-and caches that. The file adds `null` to each optional type and lists constants of `apiVersion` and `kind`: neither is
-upstream's and both are taken out.
+`x-kubernetes-*` keys. `load` normalises them to the form of OpenAPI v3 components, adds those that kinds bring
+themselves, keeps what the asked kinds reach, and caches that. The file adds `null` to each optional type and lists
+constants of `apiVersion` and `kind`: neither is upstream's and both are taken out.
 """
 
 import contextlib
@@ -66,15 +66,17 @@ def load(kinds: Iterable[Kind], *, version: str = "1.33", cache_dir: Path | None
     Raises:
         LookupError: The package or the version in it is missing.
     """
+    kinds = tuple(kinds)
     wanted = sorted(_wanted(kinds))
+    own = {name: schema for kind in kinds for name, schema in kind.schemas.items()}
     if cache_dir is None:
-        return Definitions(version, _build(version, wanted))
-    digest = hashlib.sha256("\n".join(wanted).encode()).hexdigest()[:16]
+        return Definitions(version, _build(version, wanted, own))
+    digest = hashlib.sha256(orjson.dumps([wanted, own], option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
     source = importlib.metadata.version(_DISTRIBUTION)
     path = cache_dir / f"definitions-{version}-{source}-{_FORM}-{digest}.json"
     schemas = _read(path)
     if schemas is None:
-        schemas = _build(version, wanted)
+        schemas = _build(version, wanted, own)
         _write(path, schemas)
     return Definitions(version, schemas)
 
@@ -112,8 +114,8 @@ def _write(path: Path, schemas: Mapping[str, Schema]) -> None:
             draft.unlink()
 
 
-def _build(version: str, wanted: Sequence[str]) -> dict[str, Schema]:
-    raw = orjson.loads(_source(version).read_bytes())["$defs"]
+def _build(version: str, wanted: Sequence[str], own: Mapping[str, Schema]) -> dict[str, Schema]:
+    raw = orjson.loads(_source(version).read_bytes())["$defs"] | own
     by_gvk = {
         "/".join((item["group"], item["version"], item["kind"])): name
         for name, schema in raw.items()

@@ -115,6 +115,8 @@ class Kind:
     subresources: tuple[Subresource, ...] = ()
     definition: str = ""
     """The key of the schema in upstream's definitions, such as `io.k8s.api.core.v1.Pod`."""
+    schemas: Mapping[str, Object] = field(default_factory=dict)
+    """Schemas that upstream's definitions lack, by key: `definition`, its list and all below; kinds may share them."""
     defaults: Callable[[Object], None] = lambda _: None
     """Sets upstream's default values in place; runs on every decoded body."""
     strategy: Strategy = field(default_factory=Strategy)

@@ -156,9 +156,10 @@ def _port(item: Mapping[str, Any]) -> TierPort | None:
     return _range(protocol, old.get("port"), old if "start" in old else None)
 
 
-def _range(protocol: Protocol, number: int | None, ends: Mapping[str, int] | None) -> TierPort:
+def _range(protocol: Protocol, number: int | None, ends: Mapping[str, int] | None) -> TierPort | None:
     if number:
         return TierPort(protocol, number, number)
-    if ends:
-        return TierPort(protocol, ends["start"], ends["end"])
-    return TierPort(protocol, 0, 65535)
+    if not ends:
+        return TierPort(protocol, 0, 65535)
+    start, end = ends.get("start") or 0, ends.get("end") or 0
+    return TierPort(protocol, start, end) if start <= end else None

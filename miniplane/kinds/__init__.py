@@ -22,8 +22,14 @@ from miniplane.kinds.networking.ingressclass import INGRESS_CLASS
 from miniplane.kinds.networking.ipaddress import IP_ADDRESS
 from miniplane.kinds.networking.networkpolicy import NETWORK_POLICY
 from miniplane.kinds.networking.servicecidr import SERVICE_CIDR
+from miniplane.kinds.policy.adminnetworkpolicy import ADMIN_NETWORK_POLICY
+from miniplane.kinds.policy.baselineadminnetworkpolicy import BASELINE_ADMIN_NETWORK_POLICY
+from miniplane.kinds.policy.clusternetworkpolicy import CLUSTER_NETWORK_POLICY
 
 __all__ = [
+    "ADMIN_NETWORK_POLICY",
+    "BASELINE_ADMIN_NETWORK_POLICY",
+    "CLUSTER_NETWORK_POLICY",
     "CONFIG_MAP",
     "DEPLOYMENT",
     "ENDPOINTS",
@@ -63,6 +69,9 @@ KINDS = (
     NETWORK_POLICY,
     SERVICE_CIDR,
     IP_ADDRESS,
+    CLUSTER_NETWORK_POLICY,
+    ADMIN_NETWORK_POLICY,
+    BASELINE_ADMIN_NETWORK_POLICY,
     ENDPOINT_SLICE,
     LEASE,
 )

@@ -49,7 +49,7 @@ def test_normal_form(definitions: Definitions) -> None:
 def test_properties_named_like_keywords() -> None:
     """A property called `$ref` or `enum` is a property, not a keyword."""
     name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
-    properties = module._build("1.33", [name])[name]["properties"]
+    properties = module._build("1.33", [name], {})[name]["properties"]
     assert properties["$ref"]["type"] == "string"
     assert properties["enum"]["type"] == "array"
     assert "type" in properties

@@ -14,13 +14,24 @@ from miniplane.client import Apply, Init, InitApply, InitDone
 from miniplane.config import Network
 from miniplane.dataplane.packet import Entry, Packet, Source, Verdict
 from miniplane.dataplane.program import Program
-from miniplane.kinds import ENDPOINT_SLICE, NAMESPACE, NETWORK_POLICY, NODE, POD, SERVICE
+from miniplane.kinds import (
+    ADMIN_NETWORK_POLICY,
+    BASELINE_ADMIN_NETWORK_POLICY,
+    CLUSTER_NETWORK_POLICY,
+    ENDPOINT_SLICE,
+    NAMESPACE,
+    NETWORK_POLICY,
+    NODE,
+    POD,
+    SERVICE,
+)
 from miniplane.observe.metrics import CollectorRegistry
 from miniplane.runtime.informer import Informers
 from tests.integration.datapath import endpoints, node, pod, service
 from tests.unit.kubelet.fakes import ManualClock, settle
 
-KINDS = (NODE, POD, SERVICE, ENDPOINT_SLICE, NETWORK_POLICY, NAMESPACE)
+TIERS = (CLUSTER_NETWORK_POLICY, ADMIN_NETWORK_POLICY, BASELINE_ADMIN_NETWORK_POLICY)
+KINDS = (NODE, POD, SERVICE, ENDPOINT_SLICE, NETWORK_POLICY, *TIERS, NAMESPACE)
 NAMESPACES = [{"metadata": {"name": "default", "uid": "default"}}]
 
 
