@@ -139,7 +139,8 @@ def _ask(
     cluster: Cluster, src: str, dst: str, port: int, protocol: Protocol = Protocol.TCP
 ) -> tuple[Trace, _Question | None]:
     parties = Parties(cluster)
-    source, target = in_one_family(parties.find(src), parties.find(dst, port))
+    party = parties.find(src)
+    source, target = in_one_family(party, parties.find(dst, port, from_outside=not party.node))
     missing = next((party for party in (source, target) if party.address is None), None)
     if missing is not None:
         return _unresolved(missing, source, port), None
@@ -177,7 +178,8 @@ def _unresolved(missing: Party, source: Party, port: int) -> Trace:
 def _opening(source: Party, node: str, packet: Packet, target: Party) -> TraceHop:
     label = source.label if source.label.startswith(("Pod", "Node")) else ""
     how = "" if source.node else f", coming in at {node}"
-    text = f"{source.label} ({packet.src}) opens a connection to {target.label}{how}"
+    who = source.label if source.label == str(packet.src) else f"{source.label} ({packet.src})"
+    text = f"{who} opens a connection to {target.label}{how}"
     return TraceHop("source", node, label, "status.podIP" if label.startswith("Pod") else "", "", text, str(packet))
 
 

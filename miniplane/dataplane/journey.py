@@ -22,6 +22,7 @@ from miniplane.dataplane.reply import reply_hops
 from miniplane.dataplane.words import Words, is_address, split_port
 
 SCHEMES = {"http": 80, "https": 443}
+MOST_PORT = 65535
 DELIVERED, UNRESOLVED = "delivered", "unresolved"
 
 
@@ -93,6 +94,7 @@ class Journeys:
 
         `port` is a number, the name of the target's port, or 0 for its first. Raises ValueError for what is not there.
         """
+        port = _checked(port)
         asked = _Asked(self._words.source(source), protocol, reply)
         if "://" in target:
             return self._url(asked, target)
@@ -121,7 +123,7 @@ class Journeys:
     def _named(self, asked: "_Asked", name: str, port: int | str) -> Journey:
         pod = self._words.get("Pod", self._words.namespace, name)
         found = self._names.lookup(asked.source, name)
-        if not found.addresses and pod is not None:
+        if not found.addresses and pod is not None and not found.is_hidden:
             party = f"pod/{meta.key_of(pod)}"
             return self._send(asked, party, self._words.port(party, port, asked.protocol))
         return self._looked_up(asked, found, port)
@@ -205,6 +207,14 @@ class _Asked:
     source: str
     protocol: str
     reply: bool
+
+
+def _checked(port: int | str) -> int | str:
+    """A port's number or name. Raises ValueError for a number that no port has."""
+    number = int(port) if isinstance(port, str) and port.isdigit() else port
+    if isinstance(number, int) and not 0 <= number <= MOST_PORT:
+        raise ValueError(f"{number} is no port number: 1 to {MOST_PORT}")
+    return number
 
 
 def _after(hops: tuple[TraceHop, ...], sent: Sequence[Journey]) -> Journey:

@@ -203,7 +203,7 @@ FIXED_CHAINS: tuple[Chain, ...] = (
             _rule(
                 In(FRONTEND, "masqueraded"),
                 _MASQUERADE,
-                why="externalTrafficPolicy Cluster: the backend may be anywhere, so its answer must come back this way",
+                why="under externalTrafficPolicy Cluster the backend may be anywhere, so its answer must come this way",
             ),
             _rule(VerdictOf(Lookup(FRONTEND, "services")), why="choose among the backends"),
         ),

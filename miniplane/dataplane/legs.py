@@ -145,7 +145,7 @@ class LegReader:
         name = origin.field.removeprefix("spec.")
         return (
             f"{frontend} on {here} leads only to endpoints on {here} ({name} is Local), and there is none: "
-            f"they are on {there}. It takes a pod on this node, a client that asks the other, or {name}: Cluster"
+            f"they are on {there}. It takes a pod on this node, a client that asks there, or {name}: Cluster"
         )
 
     def _backend(self, step: Step) -> None:
@@ -198,7 +198,7 @@ class LegReader:
             0,
         )
         path, why = without_endpoints(service, self._cluster.objects["Pod"].values(), index)
-        return origin._replace(field=path), f"nothing to lead to, so the connection is refused: {why}"
+        return origin._replace(field=path), f"no endpoint, so the connection is refused: {why}"
 
     def _tier(self, step: Step) -> None:
         """What a rule of a cluster-wide policy says."""
@@ -317,10 +317,10 @@ class LegReader:
         source, target = self._parties.pod_at(self._source), self._parties.pod_at(packet.dst)
         if self._entry is Entry.OUTPUT:
             if target is not None and _node_of(target) == node:
-                self._add("ingress", None, "accept", "from the pod's own node: always let in")
+                self._add("ingress", None, "accept", "a pod's own node always reaches it, as its probes must")
             return
         if self._leg.outcome.hop.kind is HopKind.NODE and source is not None and _node_of(source) == node:
-            self._add("egress", None, "accept", "to the pod's own node: always let out")
+            self._add("egress", None, "accept", "a pod always reaches its own node")
             return
         for direction, pod in (("egress", source), ("ingress", target)):
             if pod is None or _node_of(pod) != node or direction in (*self._isolating, *self._decided):

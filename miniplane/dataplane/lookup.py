@@ -25,6 +25,8 @@ class Lookup:
     """The Service whose ClusterIP the first address is."""
     is_foreign: bool = False
     """Whether a resolver outside of the cluster would have to answer."""
+    is_hidden: bool = False
+    """Whether the cluster's DNS knows the name, and only the way to it is closed."""
 
 
 class Names:
@@ -60,7 +62,8 @@ class Names:
             return Lookup((_hop(node, label, "spec.dnsPolicy", "unresolved", text),))
         asking, refused = self._ask(source, conf, node, label, name)
         if refused:
-            return Lookup(asking)
+            answers = [self._zone.resolve(candidate, "A") for candidate in conf.candidates(name)]
+            return Lookup(asking, is_hidden=any(reply.answer for reply in answers))
         return self._resolve(asking, conf, node, name)
 
     def _ask(
@@ -105,14 +108,22 @@ class Names:
             addresses = ", ".join(record.data for record in records)
             return _hop(node, shown, field, "accept", f"{name}{chain} has the address {addresses}")
         if reply.code is Code.REFUSED:
-            text = f"{name} is outside of {self._zone.domain}: the cluster's DNS asks the resolver of its node"
-            return _hop(node, "", "", "unresolved", text)
+            text = f"{name} is no name of the cluster: its DNS asks its node's resolver, whose answer is not known here"
+            meant = self._elsewhere(name)
+            if not meant:
+                return _hop(node, "", "", "unresolved", text)
+            text += f". There is Service {meant}: from other namespaces it is {meant.name}.{meant.namespace}"
+            return _hop(node, f"Service {meant}", "metadata.namespace", "unresolved", text)
         if reply.code is Code.NXDOMAIN:
             return _hop(node, "", "", "no match", f"{name}: no such name{self._why(candidate)}")
         if chain:
             text = f"{name}{chain.removesuffix(', which')}, outside of the cluster: its address is not known here"
             return _hop(node, shown, field, "unresolved", text)
         return _hop(node, shown, field, "no match", f"{name} exists, but has no address")
+
+    def _elsewhere(self, name: str) -> meta.Key | None:
+        """A Service that a short name may mean, if it is in another namespace."""
+        return next((key for key in sorted(self._words.of("Service")) if key.name == name), None)
 
     def _labels(self, candidate: str) -> list[str]:
         inside = candidate.lower().rstrip(".").removesuffix(self._zone.domain).rstrip(".")

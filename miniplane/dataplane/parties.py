@@ -72,8 +72,11 @@ class Parties:
             for address in node_view(node).addresses
         }
 
-    def find(self, word: str, port: int = 0) -> Party:
-        """The party that a word means. Raises ValueError if there is none of that name."""
+    def find(self, word: str, port: int = 0, *, from_outside: bool = False) -> Party:
+        """The party that a word means. Raises ValueError if there is none of that name.
+
+        Somebody outside of the cluster knows a Service by its load balancer's address, if it has one.
+        """
         kind, _, rest = word.partition("/")
         kind = kind.lower()
         if kind in ("external", "outside", "internet"):
@@ -81,7 +84,7 @@ class Parties:
         if kind in ("pod", "pods", "po"):
             return self._pod(self._object("Pod", rest))
         if kind in ("svc", "service", "services"):
-            return self._service(self._object("Service", rest), port)
+            return self._service(self._object("Service", rest), port, from_outside=from_outside)
         if kind in ("node", "nodes", "no"):
             node = self._object("Node", rest, namespaced=False)
             return self._node(meta.name(node))
@@ -143,11 +146,12 @@ class Parties:
             return Party(f"Node {name}", None, name, is_host=True, problem="the node has no address")
         return Party(f"Node {name}", addresses[0], name, is_host=True, others=addresses[1:])
 
-    def _service(self, service: Object, port: int) -> Party:
+    def _service(self, service: Object, port: int, *, from_outside: bool) -> Party:
         label, spec = f"Service {meta.key_of(service)}", service.get("spec") or {}
         view = service_view(service)
         if view is not None:
-            return Party(label, view.cluster_ips[0], others=view.cluster_ips[1:])
+            addresses = (from_outside and view.balancer_ips) or view.cluster_ips
+            return Party(label, addresses[0], others=addresses[1:])
         if spec.get("type") == "ExternalName":
             return Party(label, None, problem=f"the Service is another name of {spec.get('externalName', '')}")
         for item in self._cluster.objects["EndpointSlice"].values():
@@ -173,7 +177,7 @@ class Parties:
             return _named(self._pod(pod), address)
         if address in self._nodes:
             return _named(self._node(self._nodes[address]), address)
-        return Party(f"address {address}", address)
+        return Party(str(address), address)
 
     def _outside(self) -> Address:
         """The nodes' gateway: the user's own machine."""

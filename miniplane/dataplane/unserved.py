@@ -6,6 +6,9 @@ from typing import Any
 from miniplane.api import meta
 from miniplane.api.kind import Object
 
+_SHOWN = 3
+"""How many pods are named."""
+
 
 def ports_of(service: Object | None) -> str:
     """The ports that a Service has, for people."""
@@ -23,22 +26,23 @@ def without_endpoints(service: Object, pods: Iterable[Object], index: int) -> tu
     near = [pod for pod in pods if meta.namespace(pod) == key.namespace and not _is_done(pod)]
     chosen = [pod for pod in near if selector.items() <= meta.labels(pod).items()]
     if not chosen:
-        return "spec.selector", f"no pod in {key.namespace} has the labels {wanted}, so the Service has no endpoints"
+        return "spec.selector", f"no pod in {key.namespace} has the labels {wanted}"
     port: dict[str, Any] = (spec.get("ports") or [{}])[index] if index < len(spec.get("ports") or ()) else {}
     target = port.get("targetPort")
     if isinstance(target, str) and not any(target == name for pod in chosen for name in _names(pod)):
         has = sorted({name for pod in chosen for name in _names(pod)})
-        they = f"they name {', '.join(has)}" if has else "they name none"
-        text = f"none of the {_count(chosen)} with {wanted} has a container port with the name {target}; {they}"
+        they = f"the names there are {', '.join(has)}" if has else "no port there has a name"
+        text = f"{_none(chosen, wanted)} has a container port with the name {target}; {they}"
         return f"spec.ports[{index}].targetPort", text
     if not any(meta.is_condition_true(pod, "Ready") for pod in chosen):
-        text = f"none of the {_count(chosen)} with {wanted} is ready: see their readiness probes and events"
+        text = f"{_none(chosen, wanted)} is ready: see the readiness probe and the events"
         return "spec.selector", text
-    return "spec.selector", f"the {_count(chosen)} with {wanted} can't serve this port"
+    return "spec.selector", f"{_none(chosen, wanted)} serves this port"
 
 
-def _count(pods: Sequence[Object]) -> str:
-    return "1 pod" if len(pods) == 1 else f"{len(pods)} pods"
+def _none(pods: Sequence[Object], wanted: str) -> str:
+    names = [str(meta.key_of(pod)) for pod in pods[:_SHOWN]]
+    return f"no pod with {wanted} ({', '.join(names)}{', …' if len(pods) > _SHOWN else ''})"
 
 
 def _is_done(pod: Object) -> bool:

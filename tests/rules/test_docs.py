@@ -41,9 +41,10 @@ def test_settings_are_described(program: str) -> None:
     assert [field for field, text in config.describe(settings).items() if not text] == []
 
 
-def test_the_settings_page_is_current() -> None:
-    """The reference of settings is what the docstrings say now; `python docs/reference/generate.py` renews it."""
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "reference" / "generate.py")
+@pytest.mark.parametrize("generator", sorted((ROOT / "docs").rglob("generate.py")), ids=name)
+def test_generated_pages_are_current(generator: Path) -> None:
+    """What settings' docstrings say and what commands print is what the page shows; `make docs` renews it."""
+    spec = importlib.util.spec_from_file_location("generate", generator)
     assert spec is not None
     assert spec.loader is not None
     generate = importlib.util.module_from_spec(spec)

@@ -76,7 +76,7 @@ def test_a_name_that_nothing_has_is_unresolved() -> None:
     assert (unknown.verdict, unknown.trace.hops[-1].verdict) == ("unresolved", "no match")
     outside = follow(WORLD, "web", "example.com")
     assert outside.verdict == "unresolved"
-    assert "example.com is outside of cluster.local" in outside.trace.hops[-1].text
+    assert "example.com is no name of the cluster" in outside.trace.hops[-1].text
     assert len(outside.trace.hops) == 5
 
 
@@ -109,6 +109,7 @@ def test_the_names_of_a_headless_service_are_its_pods() -> None:
     ]
     assert "note that its containers declare no port 80, only 8000" in found.trace.hops[-1].text
     assert follow(objects, "web", "many").trace.destination.port == 8000
+    assert follow(objects, "web", "many", port="80").trace.destination.port == 80
     empty = follow([*WORLD, service("none", clusterIP="None")], "web", "none.default.svc.cluster.local")
     assert "is headless and has no ready endpoint" in str([hop.text for hop in empty.trace.hops])
 
@@ -233,3 +234,58 @@ def test_a_reply_past_the_node_that_translated_is_lost() -> None:
     assert found.verdict == "dropped"
     assert "the source waits for TCP 172.30.0.11:30000" in found.trace.hops[-1].text
     assert follow(objects, "web", "node/node-1", port=30000).verdict == "delivered"
+
+
+def test_a_pod_does_not_stand_in_for_a_name_that_cannot_be_asked_for() -> None:
+    """A pod called like the Service is meant only where the DNS knows no such name."""
+    objects = [*WORLD, pod("api"), egress({"podSelector": labelled("api")})]
+    assert follow(objects, "web", "api").verdict == "unresolved"
+    lone = pod("lone") | {"metadata": {"name": "lone", "namespace": "default", "labels": {"app": "api"}}}
+    assert follow([*objects, lone], "web", "lone").trace.destination.pod == "default/lone"
+
+
+def test_a_short_name_of_another_namespace_is_recognised() -> None:
+    """Who forgot the namespace is told which Service there is, and how it is called from here."""
+    other = service() | {"metadata": {"name": "there", "namespace": "shop", "labels": {}}}
+    last = follow([*WORLD, other], "web", "there").trace.hops[-1]
+    assert (last.object, last.field) == ("Service shop/there", "metadata.namespace")
+    assert "from other namespaces it is there.shop" in last.text
+
+
+def test_from_outside_a_balanced_service_is_asked_at_its_balancer() -> None:
+    """So its source ranges count; from inside it is the ClusterIP."""
+    guarded = service("api", type="LoadBalancer", loadBalancerSourceRanges=["203.0.113.0/24"])
+    objects = [item for item in WORLD if item["kind"] != "Service"] + [guarded]
+    assert follow(objects, "203.0.113.5", "svc/api").verdict == "delivered"
+    refused = follow(objects, "198.51.100.5", "svc/api")
+    assert (refused.verdict, refused.trace.hops[-1].field) == ("dropped", "spec.loadBalancerSourceRanges")
+    assert "10.96." in follow(objects, "web", "svc/api").trace.hops[0].packet
+
+
+@pytest.mark.parametrize("port", [99999, "65536"])
+def test_a_number_that_no_port_has_is_an_error(port: int | str) -> None:
+    """It is said at once, not answered."""
+    with pytest.raises(ValueError, match="is no port number"):
+        follow(WORLD, "web", "svc/api", port=port)
+
+
+@pytest.mark.parametrize(
+    ("broken", "field", "text"),
+    [
+        (service(selector={"app": "apii"}), "spec.selector", "no pod in default has the labels app=apii"),
+        (service(ports=[{"port": 80, "targetPort": "htp"}]), "spec.ports[0].targetPort", "the names there are http"),
+        (service(selector={}), "spec.selector", "has no selector"),
+    ],
+)
+def test_a_service_that_leads_nowhere_says_why(broken: Object, field: str, text: str) -> None:
+    """The field of the Service that is wrong is named, with what the pods are like."""
+    last = follow([pod("web"), pod("api-1"), broken], "web", "svc/api").trace.hops[-1]
+    assert (last.object, last.field, last.verdict) == ("Service default/api", field, "reject")
+    assert text in last.text
+
+
+def test_pods_that_are_not_ready_are_named() -> None:
+    """Running is not ready."""
+    waiting = pod("api-1") | {"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "False"}]}}
+    last = follow([pod("web"), waiting, service()], "web", "svc/api").trace.hops[-1]
+    assert "no pod with app=api (default/api-1) is ready" in last.text
