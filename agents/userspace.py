@@ -6,7 +6,7 @@ informers → Proxy → UserspaceBackend → Machine ← VirtualNetwork ⇄ Tunn
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -16,7 +16,6 @@ from miniplane.api import meta
 from miniplane.api.meta import Key
 from miniplane.api.wellknown import HOST_PORTS, TUNNEL_ADDRESS
 from miniplane.client import Client
-from miniplane.dataplane.render_nft import render
 from miniplane.kinds import NODE, SERVICE
 from miniplane.observe.metrics import CollectorRegistry
 from miniplane.runtime.informer import Informers
@@ -25,6 +24,7 @@ from .network.hostports import HostPorts, follow, mapping_of, targets
 from .network.outside import OutsideWorld, gateway
 from .network.tunnel import TunnelClient, TunnelServer
 from .network.virtual import VirtualNetwork
+from .proxy import tables
 from .proxy.backends.userspace import UserspaceBackend, new_machine
 from .proxy.health import HealthServing
 from .proxy.loop import Proxy
@@ -42,9 +42,8 @@ class DataPath:
     annotations: Mapping[str, str]
     """What the Node has to say so that others find the way here."""
 
-    def tables(self) -> str:
-        """The rules in force, as nft would show them."""
-        return render(self.proxy.program.ruleset) if self.proxy.program else ""
+    tables: Callable[[Mapping[str, str]], str]
+    """The rules in force as text, as a request's query wants them (`proxy/tables.py`)."""
 
 
 @contextlib.asynccontextmanager
@@ -65,7 +64,12 @@ async def data_path(
     ports = HostPorts(network, outside, settings.network, bind=settings.host_ports_bind, advertise=settings.address)
     try:
         async with aio.background(proxy.run(), _host_ports(settings, client, informers, ports, clock)):
-            yield DataPath(network=network, proxy=proxy, annotations={TUNNEL_ADDRESS: f"{settings.address}:{port}"})
+            yield DataPath(
+                network=network,
+                proxy=proxy,
+                annotations={TUNNEL_ADDRESS: f"{settings.address}:{port}"},
+                tables=lambda query: tables.answer(query, proxy.ruleset, informers, settings.network),
+            )
     finally:
         await server.aclose()
         await tunnel.aclose()

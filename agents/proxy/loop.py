@@ -16,6 +16,7 @@ from miniplane.config import Network
 from miniplane.dataplane import views
 from miniplane.dataplane.compile import Compiler
 from miniplane.dataplane.program import Program
+from miniplane.dataplane.ruleset import Ruleset
 from miniplane.dataplane.snapshot import Memo, Snapshot
 from miniplane.dataplane.tierviews import cluster_policy_view
 from miniplane.kinds import (
@@ -95,7 +96,7 @@ class Proxy:
     ) -> None:
         self.ready = asyncio.Event()
         self.program: Program | None = None
-        """The program in force, for `/tables`."""
+        """The program in force."""
         self._node, self._network = node, network
         self._backend = backend
         self._clock = clock
@@ -105,6 +106,11 @@ class Proxy:
         self._unreadable: dict[str, str] = {}
         self._changed = asyncio.Event()
         self._informers = {kind: informers.get(kind) for kind in _VIEWS}
+
+    @property
+    def ruleset(self) -> Ruleset:
+        """The rules in force; none before the first sync."""
+        return self.program.ruleset if self.program is not None else Ruleset(())
 
     async def run(self) -> None:
         """Keep the rules as the caches say until cancelled."""

@@ -1,7 +1,7 @@
 """`tables NODE`: a node's compiled rules, all or what one Service or policy makes of them, as nft text or in words.
 
 They are compiled here from the same objects by the same code as on the node. What is in force there right now is
-`kubectl get --raw /api/v1/nodes/NODE/proxy/tables`.
+`kubectl get --raw /api/v1/nodes/NODE/proxy/tables`, with `?service=`, `?policy=` and `?output=` like the flags here.
 """
 
 import argparse
@@ -10,10 +10,7 @@ from miniplane.api import meta
 from miniplane.cli.worlds import add_world, with_world
 from miniplane.dataplane.cluster import Cluster
 from miniplane.dataplane.offline import World
-from miniplane.dataplane.render_nft import render
-from miniplane.dataplane.ruleset import Ruleset
-from miniplane.dataplane.tables import explained, of_policy, of_service
-from miniplane.dataplane.tierviews import KINDS as CLUSTER_POLICIES
+from miniplane.dataplane.tables import FORMS, shown
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     part.add_argument(
         "--policy", metavar="[NAMESPACE/]NAME", help="only what this NetworkPolicy or cluster-wide policy makes"
     )
-    parser.add_argument("-o", "--output", default="nft", choices=("nft", "explain"))
+    parser.add_argument("-o", "--output", default="nft", choices=FORMS)
     add_world(parser)
 
 
@@ -37,23 +34,7 @@ def _tables(world: World, namespace: str, given: argparse.Namespace) -> int:
     cluster = Cluster.from_objects(world.objects, world.network)
     if meta.Key("", given.node) not in cluster.objects["Node"]:
         raise ValueError(f'nodes "{given.node}" not found')
-    ruleset = _chosen(cluster, cluster.machine(given.node).program.ruleset, namespace, given)
-    print(render(ruleset).rstrip() if given.output == "nft" else "\n".join(explained(ruleset, cluster)))
+    ruleset = cluster.machine(given.node).program.ruleset
+    words = {"service": given.service or "", "policy": given.policy or ""}
+    print(shown(ruleset, cluster, **words, form=given.output, namespace=namespace).rstrip())
     return 0
-
-
-def _chosen(cluster: Cluster, ruleset: Ruleset, namespace: str, given: argparse.Namespace) -> Ruleset:
-    if given.service:
-        return of_service(ruleset, cluster, _key(cluster, "Service", given.service, namespace))
-    if given.policy:
-        names = {meta.Key("", given.policy)} & {key for kind in CLUSTER_POLICIES for key in cluster.objects[kind]}
-        return of_policy(ruleset, names.pop() if names else _key(cluster, "NetworkPolicy", given.policy, namespace))
-    return ruleset
-
-
-def _key(cluster: Cluster, kind: str, text: str, namespace: str) -> meta.Key:
-    where, _, name = text.rpartition("/")
-    key = meta.Key(where or namespace, name)
-    if key not in cluster.objects[kind]:
-        raise ValueError(f'{kind} "{key}" not found')
-    return key

@@ -19,10 +19,9 @@ from miniplane.dataplane.ingress import Ingresses
 from miniplane.dataplane.lookup import Lookup, Names
 from miniplane.dataplane.packet import Protocol
 from miniplane.dataplane.reply import reply_hops
-from miniplane.dataplane.words import Words, is_address, split_port
+from miniplane.dataplane.words import Words, is_address, port_of, split_port
 
 SCHEMES = {"http": 80, "https": 443}
-MOST_PORT = 65535
 DELIVERED, UNRESOLVED = "delivered", "unresolved"
 
 
@@ -94,7 +93,7 @@ class Journeys:
 
         `port` is a number, the name of the target's port, or 0 for its first. Raises ValueError for what is not there.
         """
-        port = _checked(port)
+        port = port_of(port)
         asked = _Asked(self._words.source(source), protocol, reply)
         if "://" in target:
             return self._url(asked, target)
@@ -207,14 +206,6 @@ class _Asked:
     source: str
     protocol: str
     reply: bool
-
-
-def _checked(port: int | str) -> int | str:
-    """A port's number or name. Raises ValueError for a number that no port has."""
-    number = int(port) if isinstance(port, str) and port.isdigit() else port
-    if isinstance(number, int) and not 0 <= number <= MOST_PORT:
-        raise ValueError(f"{number} is no port number: 1 to {MOST_PORT}")
-    return number
 
 
 def _after(hops: tuple[TraceHop, ...], sent: Sequence[Journey]) -> Journey:

@@ -10,7 +10,7 @@ from miniplane.api.kind import Object
 from miniplane.api.wellknown import SERVICE_NAME
 from miniplane.dataplane.cluster import Cluster, Leg
 from miniplane.dataplane.evaluate import Step
-from miniplane.dataplane.misses import Other, Wanted, best, misses, remedy
+from miniplane.dataplane.misses import Other, Wanted, best, labels_of, misses, remedy
 from miniplane.dataplane.packet import Entry, Packet, Verdict
 from miniplane.dataplane.parties import Parties
 from miniplane.dataplane.routes import HopKind
@@ -284,11 +284,10 @@ class LegReader:
         packet = self._packet
         other = packet.src if direction == "ingress" else packet.dst
         label = self._parties.label(other)
-        labels = meta.labels(self._parties.pod_at(other) or {})
-        shown = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+        shown = labels_of(meta.labels(self._parties.pod_at(other) or {}))
         port = f" {packet.dport}" if packet.protocol.has_ports else ""
         word = "from" if direction == "ingress" else "to"
-        who = f"{label} ({shown or 'no labels'})" if label.startswith("Pod") else f"{label} {other}".strip()
+        who = f"{label} ({shown})" if label.startswith("Pod") else f"{label} {other}".strip()
         return f"{packet.protocol.name}{port} {word} {who}"
 
     def _undecided(self, direction: str) -> None:

@@ -154,7 +154,8 @@ def _peer_miss(policy: PolicyView, peer: PeerView, wanted: Wanted) -> str:
         return "is empty and means nobody"
     if other.pod is None:
         kind = "a node's own address, which pods on the host network share" if other.label else "outside of the cluster"
-        return f"selectors mean pods with an address of their own; {other.address} is {kind}: it takes an ipBlock"
+        text = f"selectors mean pods with an address of their own; {other.address} is {kind}: it takes an ipBlock"
+        return text + _replaced(wanted)
     failing = [*_namespace_miss(policy, peer, other), *_pod_miss(peer, other)]
     if len(failing) == 1 and peer.namespaces is not None and peer.pods:
         kept = "podSelector" if failing[0].startswith("namespaceSelector") else "namespaceSelector"
@@ -173,7 +174,15 @@ def _block_miss(peer: PeerView, wanted: Wanted) -> str:
         return (
             f"{block} holds {before}, but policies see the address after translation: {address}, {wanted.other.label}"
         )
-    return f"ipBlock {block} does not hold {address}"
+    return f"ipBlock {block} does not hold {address}{_replaced(wanted)}"
+
+
+def _replaced(wanted: Wanted) -> str:
+    """What has become of the client's own address, if this is not it."""
+    before, now = wanted.asked.src, wanted.packet.src
+    if wanted.direction != "ingress" or before == now:
+        return ""
+    return f"; it took the place of the client's {before} on the way, which externalTrafficPolicy: Local would keep"
 
 
 def _namespace_miss(policy: PolicyView, peer: PeerView, other: Other) -> Iterator[str]:
@@ -183,7 +192,7 @@ def _namespace_miss(policy: PolicyView, peer: PeerView, other: Other) -> Iterato
         if home != policy.namespace:
             yield f"without namespaceSelector it means pods of {policy.namespace} only, and {other.label} is in {home}"
     elif not peer.namespaces.matches(dict(other.namespace_labels)):
-        has = _labels(dict(other.namespace_labels))
+        has = labels_of(dict(other.namespace_labels))
         yield f"namespaceSelector {peer.namespaces} does not match the namespace {home} ({has})"
 
 
@@ -191,11 +200,13 @@ def _pod_miss(peer: PeerView, other: Other) -> Iterator[str]:
     assert other.pod is not None
     labels = meta.labels(other.pod)
     if peer.pods is not None and not peer.pods.matches(labels):
-        yield f"podSelector {peer.pods} does not match {other.label} ({_labels(labels)})"
+        yield f"podSelector {peer.pods} does not match {other.label} ({labels_of(labels)})"
 
 
-def _labels(labels: Mapping[str, str]) -> str:
-    return ",".join(f"{key}={value}" for key, value in sorted(labels.items())) or "no labels"
+def labels_of(labels: Mapping[str, str]) -> str:
+    """Labels for people, without those that controllers put there."""
+    kept = sorted((key, value) for key, value in labels.items() if key not in _MADE_BY_CONTROLLERS)
+    return ",".join(f"{key}={value}" for key, value in kept) or "no labels"
 
 
 def remedy(policy: str, wanted: Wanted) -> str:

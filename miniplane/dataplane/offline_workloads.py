@@ -7,18 +7,19 @@ from typing import Any
 from miniplane.api import meta
 from miniplane.api.kind import Object
 
+_TEMPLATE_HASH = "pod-template-hash"
 WORKLOADS = ("Deployment", "ReplicaSet", "ReplicationController", "StatefulSet", "DaemonSet", "Job")
 
 
 def pods(objects: list[Object]) -> Iterator[Object]:
     """The pods of all workloads whose pods are not among the objects already, as in an export of a live cluster."""
-    stated = {(meta.namespace(obj), *owner) for obj in objects for owner in _owner(obj)}
+    stated = {(meta.namespace(obj), *owner) for obj in objects for owner in _owners(obj)}
     workloads = [obj for obj in objects if obj["kind"] in WORKLOADS]
     nodes = _node_names(objects)
     taken = {meta.key_of(obj) for obj in objects if obj["kind"] == "Pod"}
     for workload in workloads:
         key = (meta.namespace(workload), workload["kind"], meta.name(workload))
-        if key in stated or any(_is_of(workload, owner) for owner in _owner(workload)):
+        if key in stated or any(_is_of(workload, owner) for owner in _owners(workload)):
             continue
         for number in range(_count(workload, nodes)):
             pod = _pod(workload, number, nodes)
@@ -37,11 +38,13 @@ def numbered(objects: Iterable[Object]) -> list[Object]:
         owner = meta.controller_of(pod)
         if owner is None or owner["kind"] not in WORKLOADS or owner["kind"] == "StatefulSet":
             continue
-        replica_set = sets.get(meta.Key(meta.namespace(pod), owner["name"]), {})
-        workload = (meta.namespace(pod), (meta.controller_of(replica_set) or owner)["name"])
-        while (name := meta.Key(workload[0], f"{workload[1]}-{counts[workload]}")) in alone:
+        replica_set = sets.get(meta.Key(meta.namespace(pod), owner["name"]))
+        above = meta.controller_of(replica_set) if replica_set is not None else None
+        name = above["name"] if above is not None else [*_owners(pod)][0 if replica_set is not None else -1][1]
+        workload = (meta.namespace(pod), name)
+        while (new := meta.Key(workload[0], f"{workload[1]}-{counts[workload]}")) in alone:
             counts[workload] += 1
-        names[meta.key_of(pod)] = name.name
+        names[meta.key_of(pod)] = new.name
         counts[workload] += 1
     return [_renamed(obj, names) if obj.get("kind") == "Pod" else obj for obj in whole]
 
@@ -51,10 +54,15 @@ def _renamed(pod: Object, names: Mapping[meta.Key, str]) -> Object:
     return pod | {"metadata": pod["metadata"] | {"name": name}}
 
 
-def _owner(obj: Object) -> Iterator[tuple[str, str]]:
+def _owners(obj: Object) -> Iterator[tuple[str, str]]:
+    """Who controls it, and for a pod of a Deployment also that, told by its label even where the ReplicaSet is not."""
     owner = meta.controller_of(obj)
-    if owner is not None:
-        yield owner["kind"], owner["name"]
+    if owner is None:
+        return
+    yield owner["kind"], owner["name"]
+    suffix = f"-{meta.labels(obj).get(_TEMPLATE_HASH, '')}"
+    if owner["kind"] == "ReplicaSet" and suffix != "-" and owner["name"].endswith(suffix):
+        yield "Deployment", owner["name"].removesuffix(suffix)
 
 
 def _is_of(workload: Object, owner: tuple[str, str]) -> bool:

@@ -21,6 +21,7 @@ from miniplane.dataplane import offline
 from miniplane.dataplane.cluster import Cluster
 from miniplane.dataplane.packet import Address, Entry, Packet, Prefix, Protocol, Source, Verdict
 from miniplane.dataplane.routes import HopKind
+from miniplane.dataplane.words import port_of
 
 ALLOW, INGRESS, EGRESS, BOTH, SELF = "allow", "ingress", "egress", "both", "self"
 """The words of a matrix: nobody blocks, the target's side does, the source's, both; and a pod with itself."""
@@ -104,8 +105,9 @@ class Reach:
 
     def matrix(self, port: int | str, protocol: str = "TCP") -> Matrix:
         """Who reaches whom at a port."""
-        if isinstance(port, str) and port.isdigit():
-            port = int(port)
+        port = port_of(port)
+        if not port:
+            raise ValueError("0 is no port to ask for")
         kind = Protocol.__members__.get(protocol)
         if kind is None or not kind.has_ports:
             raise ValueError(f"{protocol!r} is no protocol with ports: TCP, UDP or SCTP")

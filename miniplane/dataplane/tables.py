@@ -12,8 +12,8 @@ from miniplane.api import meta
 from miniplane.api.wellknown import SERVICE_NAME
 from miniplane.dataplane.cluster import Cluster
 from miniplane.dataplane.nft_words import value_word
-from miniplane.dataplane.parties import Parties
-from miniplane.dataplane.render_nft import rule_words
+from miniplane.dataplane.parties import DEFAULT_NAMESPACE, Parties
+from miniplane.dataplane.render_nft import render, rule_words
 from miniplane.dataplane.ruleset import (
     Chain,
     Element,
@@ -28,6 +28,7 @@ from miniplane.dataplane.ruleset import (
     Type,
     Value,
 )
+from miniplane.dataplane.tierviews import KINDS as CLUSTER_POLICIES
 
 GROUPS = "pod-groups"
 """The map from each pod's address to the number of its group."""
@@ -65,6 +66,42 @@ TITLES = {
     "baseline-egress-groups": "what the Baseline tier says of where pods go, by labels",
     "baseline-egress-blocks": "the same by address",
 }
+
+
+FORMS = ("nft", "explain")
+
+
+def shown(
+    ruleset: Ruleset,
+    cluster: Cluster,
+    *,
+    service: str = "",
+    policy: str = "",
+    form: str = "nft",
+    namespace: str = DEFAULT_NAMESPACE,
+) -> str:
+    """A node's rules, or what one Service or policy (`[namespace/]name`) makes of them, as text.
+
+    Raises LookupError for an object that is not there, and ValueError for a question that makes no sense.
+    """
+    if form not in FORMS:
+        raise ValueError(f"{form!r} is no form: {' or '.join(FORMS)}")
+    if service and policy:
+        raise ValueError("a Service or a policy, not both")
+    if service:
+        ruleset = of_service(ruleset, cluster, _key(cluster, "Service", service, namespace))
+    if policy:
+        names = {meta.Key("", policy)} & {key for kind in CLUSTER_POLICIES for key in cluster.objects.get(kind, {})}
+        ruleset = of_policy(ruleset, names.pop() if names else _key(cluster, "NetworkPolicy", policy, namespace))
+    return render(ruleset) if form == "nft" else "\n".join(explained(ruleset, cluster)) + "\n"
+
+
+def _key(cluster: Cluster, kind: str, text: str, namespace: str) -> meta.Key:
+    where, _, name = text.rpartition("/")
+    key = meta.Key(where or namespace, name)
+    if key not in cluster.objects[kind]:
+        raise LookupError(f'{kind} "{key}" not found')
+    return key
 
 
 def of_service(ruleset: Ruleset, cluster: Cluster, key: meta.Key) -> Ruleset:

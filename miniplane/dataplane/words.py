@@ -14,6 +14,7 @@ from miniplane.api.kind import Object
 from miniplane.api.selectors import LabelSelector
 
 HTTP = 80
+MOST_PORT = 65535
 OUTSIDE = ("external", "outside", "internet")
 _KINDS = {
     "Pod": ("po", "pod", "pods"),
@@ -37,16 +38,25 @@ def is_address(text: str) -> bool:
     return True
 
 
-def split_port(text: str, port: int = 0) -> tuple[str, int]:
-    """`svc/api:80` → (`svc/api`, 80); an IPv6 address stands in brackets to have a port."""
-    if (match := re.fullmatch(r"\[(.+)\](?::(\d+))?", text)) is not None:
-        return match[1], int(match[2] or port)
+def port_of(port: int | str) -> int | str:
+    """A port's number, or its name. Raises ValueError for a number that no port has."""
+    number = int(port) if isinstance(port, str) and port.isdigit() else port
+    if isinstance(number, int) and not 0 <= number <= MOST_PORT:
+        raise ValueError(f"{number} is no port number: 1 to {MOST_PORT}")
+    return number
+
+
+def split_port(text: str) -> tuple[str, int | str]:
+    """`svc/api:80` → (`svc/api`, 80), `svc/api:web` → (`svc/api`, `web`), 0 without a port.
+
+    An IPv6 address stands in brackets to have a port.
+    """
+    if (match := re.fullmatch(r"\[(.+)\](?::(.+))?", text)) is not None:
+        return match[1], port_of(match[2] or 0)
     if text.count(":") == 1:
         head, _, tail = text.partition(":")
-        if not tail.isdigit():
-            raise ValueError(f"{tail!r} is no port number")
-        return head, int(tail)
-    return text, port
+        return head, port_of(tail or 0)
+    return text, 0
 
 
 class Words:

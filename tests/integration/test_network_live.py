@@ -81,4 +81,7 @@ def test_a_live_trace_and_tables_name_the_policy(flags: list[str], capsys: pytes
     node = names.split("/")[1].strip()
     compiled = _until(["tables", node, *flags], "NetworkPolicy default/closed", capsys)
     _until(["get", "--raw", f"/api/v1/nodes/{node}/proxy/tables", *flags], compiled.strip(), capsys)
+    part = _until(["tables", node, "--policy", "closed", "-o", "explain", *flags], "api", capsys)
+    query = "policy=default/closed&output=explain"
+    _until(["get", "--raw", f"/api/v1/nodes/{node}/proxy/tables?{query}", *flags], part.strip(), capsys)
     assert "isolated-ingress" in _until(["tables", node, "--policy", "closed", "-o", "explain", *flags], "api", capsys)

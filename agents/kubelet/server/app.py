@@ -4,7 +4,7 @@ The API server is the only client: its certificate's organisation is `system:mas
 certificate the cluster's CA did not sign; a node's own certificate is signed by it too, hence the second check.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -39,7 +39,7 @@ class Server:
         clock: Clock,
         *,
         registry: CollectorRegistry,
-        tables: Callable[[], str] = lambda: "",
+        tables: Callable[[Mapping[str, str]], str] = lambda _: "",
         is_open: bool = False,
     ) -> None:
         self._kubelet = kubelet
@@ -72,8 +72,13 @@ class Server:
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=metrics.render(self._registry), content_type="text/plain", charset="utf-8")
 
-    async def _show_tables(self, _: web.Request) -> web.Response:
-        return web.Response(text=self._tables())
+    async def _show_tables(self, request: web.Request) -> web.Response:
+        try:
+            return web.Response(text=self._tables(request.query))
+        except LookupError as error:
+            raise web.HTTPNotFound(text=str(error.args[0])) from error
+        except ValueError as error:
+            raise web.HTTPBadRequest(text=str(error)) from error
 
     async def _pods(self, _: web.Request) -> web.Response:
         items = [worker.pod for worker in self._kubelet]

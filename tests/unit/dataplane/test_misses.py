@@ -151,3 +151,21 @@ def test_the_rule_that_it_takes_does_allow_it(source: str, direction: str, selec
     assert match is not None
     objects[-1]["spec"][direction].append(yaml.safe_load(match[1]))
     assert follow(objects, source, "pod/shop/api", port=8000).verdict == "delivered"
+
+
+def test_a_client_whose_address_was_replaced_is_told_so() -> None:
+    """Behind a node port the target's node sees a node; a block for the client does not hold it."""
+    objects = world({"from": [{"ipBlock": {"cidr": "203.0.113.0/24"}}]})
+    objects.append(
+        make(
+            "Service",
+            "open",
+            "shop",
+            spec={"type": "LoadBalancer", "selector": {"app": "api"}, "ports": [{"port": 80, "targetPort": 8000}]},
+        )
+    )
+    objects.append(pod("idle", "shop", "node-0"))
+    text = told(follow(objects, "203.0.113.5", "svc/shop/open"))["spec.ingress[0].from[0]"]
+    assert (
+        "took the place of the client's 203.0.113.5 on the way, which externalTrafficPolicy: Local would keep" in text
+    )

@@ -10,6 +10,7 @@ from miniplane.api.kind import Object
 from miniplane.api.meta import clone
 from miniplane.config import Network
 from miniplane.dataplane import offline, offline_addons
+from miniplane.dataplane.offline_workloads import numbered
 from miniplane.dataplane.reach import matrix
 from tests.unit.dataplane.builders import labelled, make
 
@@ -52,6 +53,18 @@ def test_an_export_is_not_expanded_again() -> None:
     pod["metadata"]["ownerReferences"] = [{"kind": "ReplicaSet", "name": "web-abc", "controller": True}]
     deployment = workload("Deployment", "web", 1)
     assert list(world(replica_set, pod, deployment)["Pod"]) == ["default/web-abc-x"]
+
+
+def test_pods_of_a_deployment_are_known_without_their_replica_set() -> None:
+    """An export of Deployments and pods alone has each pod once, and its pods are numbered as the Deployment's."""
+    owner = {"kind": "ReplicaSet", "name": "api-5f7", "controller": True}
+    labels = {"app": "api", "pod-template-hash": "5f7"}
+    exported = make("Pod", "api-5f7-x2x9z", labels=labels, spec={})
+    exported["metadata"]["ownerReferences"] = [owner]
+    deployment = make("Deployment", "api", spec={"replicas": 1, "template": {"metadata": {"labels": {"app": "api"}}}})
+    pods = [obj for obj in offline.build([deployment, exported]).objects if obj["kind"] == "Pod"]
+    assert [pod["metadata"]["name"] for pod in pods] == ["api-5f7-x2x9z"]
+    assert [pod["metadata"]["name"] for pod in numbered(pods)] == ["api-0"]
 
 
 def test_what_is_stated_stays() -> None:

@@ -10,11 +10,12 @@ from tests.unit.dataplane.builders import labelled, make
 def test_ports() -> None:
     """A port stands behind the last colon; an IPv6 address needs brackets for one."""
     assert split_port("svc/api:80") == ("svc/api", 80)
-    assert split_port("svc/api", 8080) == ("svc/api", 8080)
+    assert split_port("svc/api:web") == ("svc/api", "web")
+    assert split_port("svc/api") == ("svc/api", 0)
     assert split_port("[fd00::1]:80") == ("fd00::1", 80)
-    assert split_port("fd00::1", 80) == ("fd00::1", 80)
+    assert split_port("fd00::1") == ("fd00::1", 0)
     with pytest.raises(ValueError, match="no port number"):
-        split_port("api:http")
+        split_port("api:65536")
 
 
 def _pod(name: str, namespace: str = "default", **ports: int) -> Object:

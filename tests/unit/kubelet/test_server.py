@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import aiohttp
@@ -61,13 +61,22 @@ class Site:
         return channels, json.loads(channels.pop(3))
 
 
+def rules(query: Mapping[str, str]) -> str:
+    """What the node would say of its rules."""
+    if "service" in query:
+        raise LookupError('Service "default/x" not found')
+    if query:
+        raise ValueError("unknown parameter")
+    return "rules"
+
+
 @pytest.fixture
 async def site(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
     """A running kubelet and its server."""
     made = Site()
     monkeypatch.setattr(made.world, "report", made.report)
     task = asyncio.create_task(made.kubelet.run())
-    server = Server(made.kubelet, made.world.clock, registry=CollectorRegistry(), tables=lambda: "rules", is_open=True)
+    server = Server(made.kubelet, made.world.clock, registry=CollectorRegistry(), tables=rules, is_open=True)
     runner = web.AppRunner(server.application(), shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -134,6 +143,8 @@ async def test_plain_paths(site: Site) -> None:
     await site.run(shell("sleep 100"))
     assert await site.get("/healthz") == (200, "ok")
     assert await site.get("/tables") == (200, "rules")
+    assert await site.get("/tables", service="x") == (404, 'Service "default/x" not found')
+    assert await site.get("/tables", nonsense="x") == (400, "unknown parameter")
     assert json.loads((await site.get("/pods"))[1])["items"][0]["metadata"]["name"] == "p"
     assert (await site.get("/metrics"))[0] == 200
 
