@@ -7,6 +7,8 @@ cancelled everything stops, the lease is let go, and nothing is left behind.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
+from typing import Any
 
 from miniplane import aio
 from miniplane.aio import Clock
@@ -20,7 +22,7 @@ from miniplane.runtime.events import EventRecorder
 from miniplane.runtime.informer import Informers
 from miniplane.runtime.lease import Leader
 from miniplane.runtime.metrics import ControllerMetrics, QueueMetrics, RuntimeMetrics
-from miniplane.runtime.on import On
+from miniplane.runtime.on import On, Order
 from miniplane.runtime.workqueue import WorkQueue
 
 log = logs.get("miniplane.runtime.manager")
@@ -29,6 +31,10 @@ RELEASE_S = 2.0
 
 
 def _nothing() -> None: ...
+
+
+def _ordered(order: Order, ctx: Context, key: Key) -> Any:
+    return order(key, ctx)
 
 
 class Manager:
@@ -94,7 +100,9 @@ class Manager:
             informers.get(what.kind, what.selection)
             for also in what.also:
                 informers.get(also.kind, also.selection)
-            queue: WorkQueue[Key] = WorkQueue(self._clock, metrics=QueueMetrics(what.name, self._metrics))
+            order = partial(_ordered, what.order, ctx) if what.order else None
+            queue_metrics = QueueMetrics(what.name, self._metrics)
+            queue: WorkQueue[Key] = WorkQueue(self._clock, metrics=queue_metrics, order=order)
             metrics = ControllerMetrics(what.name, self._metrics)
             self.controllers.append(Controller(what, ctx, queue, workers=on.workers, metrics=metrics))
         return ctx

@@ -10,7 +10,7 @@ It only records: the same `On` can be run by several managers. `Manager` turns i
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from miniplane.api import meta
 from miniplane.api.kind import Kind, Object
@@ -25,6 +25,9 @@ T = TypeVar("T", bound=Timer)
 
 Mapper = Callable[[Object, Context], Iterable[Key]]
 """Which keys an object concerns. On a change it is asked for the old and the new state. Must not fail."""
+
+Order = Callable[[Key, Context], Any]
+"""What keys that wait are sorted by; asked for when a key begins to wait."""
 
 WORKERS = 5
 """Keys of one controller that are worked on at once (upstream's default)."""
@@ -48,6 +51,7 @@ class Reconciliation:
     reconcile: Reconciler
     also: Sequence[Also] = ()
     selection: Selection = EVERYTHING
+    order: Order | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +102,21 @@ class On:
         self.indexes: list[Index] = []
 
     def reconcile(
-        self, kind: Kind, *, also: Sequence[Also] = (), selection: Selection | None = None
+        self,
+        kind: Kind,
+        *,
+        also: Sequence[Also] = (),
+        selection: Selection | None = None,
+        order: Order | None = None,
     ) -> Callable[[R], R]:
-        """Reconcile each object of `kind`, woken by its changes and those of `also`."""
+        """Reconcile each object of `kind`, woken by its changes and those of `also`; first come, first served.
+
+        With `order` the least of it is served first.
+        """
 
         def register(function: R) -> R:
             name = self.name if not self.reconciliations else f"{self.name}-{kind.plural}"
-            made = Reconciliation(name, kind, function, tuple(also), selection or EVERYTHING)
+            made = Reconciliation(name, kind, function, tuple(also), selection or EVERYTHING, order)
             self.reconciliations.append(made)
             return function
 

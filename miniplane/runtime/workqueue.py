@@ -3,7 +3,8 @@
 The laws (tests/property/test_workqueue.py checks them against a model):
 
 - A key that is added while it waits is not added twice; one added while in work waits again once that is done.
-- First in, first out: a key that keeps coming back stands behind everyone else each time.
+- First in, first out: a key that keeps coming back stands behind everyone else each time. With an `order` the key with
+  the least order comes first, among equals the one that came first; it is asked for when the key begins to wait.
 - A delayed key is added when its time comes; of two delays for one key the earlier counts.
 - `add_rate_limited` doubles a key's delay each time until `forget`.
 
@@ -12,8 +13,8 @@ Prior art: client-go's workqueue. Not thread-safe; one event loop.
 
 import asyncio
 import heapq
-from collections.abc import Hashable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Hashable
+from typing import Any, Generic, TypeVar
 
 from miniplane.aio import Clock
 from miniplane.runtime.metrics import QueueMetrics
@@ -40,11 +41,14 @@ class WorkQueue(Generic[K]):
         metrics: QueueMetrics | None = None,
         first_pause_s: float = FIRST_PAUSE_S,
         longest_pause_s: float = LONGEST_PAUSE_S,
+        order: Callable[[K], Any] | None = None,
     ) -> None:
         self._clock = clock
         self._metrics = metrics
         self._first_pause_s, self._longest_pause_s = first_pause_s, longest_pause_s
         self._waiting: dict[K, float] = {}  # in order; the time since when
+        self._order = order
+        self._ordered: list[tuple[Any, int, K]] = []
         self._working: dict[K, float] = {}
         self._again: dict[K, float] = {}  # added while in work
         self._failures: dict[K, int] = {}
@@ -78,6 +82,9 @@ class WorkQueue(Generic[K]):
 
     def _push(self, key: K, since: float) -> None:
         self._waiting[key] = since
+        if self._order is not None:
+            self._counter += 1
+            heapq.heappush(self._ordered, (self._order(key), self._counter, key))
         self._getters.put_nowait(None)
         self._measure_depth()
 
@@ -121,7 +128,7 @@ class WorkQueue(Generic[K]):
         if self._closed:
             self._getters.put_nowait(None)  # the next getter must wake too
             raise ShutDown
-        key = next(iter(self._waiting))
+        key = next(iter(self._waiting)) if self._order is None else heapq.heappop(self._ordered)[2]
         since = self._waiting.pop(key)
         now = self._clock.monotonic()
         self._working[key] = now
@@ -175,6 +182,7 @@ class WorkQueue(Generic[K]):
         self._closed = True
         self._getters.put_nowait(None)
         self._waiting.clear()
+        self._ordered.clear()
         self._heap.clear()
         self._delayed.clear()
         timer, self._timer = self._timer, None

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import settings
@@ -17,6 +18,8 @@ KEYS = st.sampled_from("abcd")
 
 class Model(RuleBasedStateMachine):
     """Does everything to a queue and to a page of obvious code, and compares."""
+
+    order: Callable[[str], Any] | None = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,7 +39,7 @@ class Model(RuleBasedStateMachine):
 
     async def _start(self) -> None:
         self.clock = SimulatedClock()
-        self.queue: WorkQueue[str] = WorkQueue(self.clock)
+        self.queue: WorkQueue[str] = WorkQueue(self.clock, order=self.order)
 
     async def _do(self, name: str, *arguments: Any) -> None:
         getattr(self.queue, name)(*arguments)
@@ -92,9 +95,10 @@ class Model(RuleBasedStateMachine):
     @precondition(lambda self: self.waiting)
     @rule()
     def get(self) -> None:
-        """Take the one that has waited longest."""
+        """Take the one that has waited longest, of those with the least order."""
         key = self.run(self.queue.get())
-        assert key == self.waiting.popleft()
+        assert key == (min(self.waiting, key=self.order) if self.order else self.waiting[0])
+        self.waiting.remove(key)
         self.working.add(key)
 
     @precondition(lambda self: self.working)
@@ -120,5 +124,16 @@ class Model(RuleBasedStateMachine):
         self.runner.close()
 
 
+class OrderedModel(Model):
+    """The same for a queue that serves by importance: vowels before consonants."""
+
+    @staticmethod
+    def order(key: str) -> bool:
+        """Least first."""
+        return key not in "ae"
+
+
 TestWorkQueue = Model.TestCase
+TestOrderedWorkQueue = OrderedModel.TestCase
 TestWorkQueue.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+TestOrderedWorkQueue.settings = TestWorkQueue.settings

@@ -38,10 +38,23 @@ def defaults(pod: Object) -> None:
     default_pod(spec)
 
 
+GATED = {
+    "type": "PodScheduled",
+    "status": "False",
+    "reason": "SchedulingGated",
+    "message": "Scheduling is blocked due to non-empty scheduling gates",
+}
+"""The condition of a pod that no scheduler may look at yet. Upstream's strategy sets no time in it either."""
+
+
 def prepare(pod: Object, old: Object | None) -> None:
-    """A new pod is pending, and its quality-of-service class is settled."""
-    if old is None:
-        pod["status"] = {"phase": "Pending", "qosClass": qos_class(section(pod, "spec"))}
+    """A new pod is pending, and its quality-of-service class is settled; a gated one says so."""
+    if old is not None:
+        return
+    spec = section(pod, "spec")
+    pod["status"] = {"phase": "Pending", "qosClass": qos_class(spec)}
+    if elements(spec, "schedulingGates"):
+        pod["status"]["conditions"] = [dict(GATED)]
 
 
 def validate(pod: Object, old: Object | None) -> Sequence[FieldError]:

@@ -54,3 +54,59 @@ async def test_events_are_from_whom_clients_expect(world: Any) -> None:
     assert [(item["reason"], item["source"]["component"]) for item in events.values()] == [
         ("FailedScheduling", "default-scheduler")
     ]
+
+
+async def add_node(world: Any, name: str = "a") -> None:
+    """A Node with two CPUs."""
+    await world.client.create(NODE, {"metadata": {"name": name}})
+    amounts = {"cpu": "2", "memory": "4Gi", "pods": "10"}
+    status = {"capacity": amounts, "allocatable": amounts}
+    await world.client.patch(NODE, Key("", name), {"status": status}, subresource="status")
+
+
+def ranked(name: str, cpu: str, priority: int) -> Object:
+    """A pod with a priority."""
+    made = pod(name, cpu)
+    made["spec"] |= {"priority": priority, "terminationGracePeriodSeconds": 0}
+    return made
+
+
+async def test_a_pod_of_higher_priority_takes_the_place_of_a_lower_one(world: Any) -> None:
+    """The victim gets a condition and an event and goes; the winner is nominated, then bound."""
+    await add_node(world)
+    async with world.running(scheduler.controller()):
+        low, high = Key("default", "low"), Key("default", "high")
+        await world.client.create(POD, ranked("low", "1500m", 0))
+        await world.until_one(POD, low, is_bound)
+        await world.client.create(POD, ranked("high", "1500m", 1000))
+        nominated = await world.until_one(POD, high, lambda obj: bool(obj["status"].get("nominatedNodeName")))
+        assert nominated["status"]["conditions"][-1]["message"] == "0/1 nodes are available: 1 Insufficient cpu."
+        await world.until(POD, lambda seen: low not in seen)
+        await world.until_one(POD, high, is_bound)
+        told = await world.until(EVENT, lambda seen: "Preempted" in {event["reason"] for event in seen.values()})
+        assert {"Scheduled", "FailedScheduling", "Preempted"} == {event["reason"] for event in told.values()}
+
+
+async def test_the_most_important_pod_is_placed_first(world: Any) -> None:
+    """Of pods that wait for the same room the one of the highest priority gets it, whenever it came."""
+    for name, priority in (("first", 0), ("second", 10), ("third", 5)):
+        await world.client.create(POD, ranked(name, "1500m", priority) | {})
+    async with world.running(scheduler.controller()):
+        await world.until(POD, lambda seen: all(obj["status"].get("conditions") for obj in seen.values()))
+        await add_node(world)
+        bound = await world.until(POD, lambda seen: any(map(is_bound, seen.values())))
+    assert [key.name for key, obj in bound.items() if is_bound(obj)] == ["second"]
+
+
+async def test_a_gated_pod_waits_for_its_gates(world: Any) -> None:
+    """Scheduling gates keep a pod from being looked at; the last one that goes lets it run."""
+    await add_node(world)
+    gated = pod("gated", "1")
+    gated["spec"]["schedulingGates"] = [{"name": "example.com/quota"}]
+    async with world.running(scheduler.controller()) as manager:
+        made = await world.client.create(POD, gated)
+        assert made["status"]["conditions"][0]["reason"] == "SchedulingGated"
+        await world.settled(manager)
+        assert not is_bound(await world.client.get(POD, "gated", "default"))
+        await world.client.patch(POD, Key("default", "gated"), {"spec": {"schedulingGates": None}})
+        await world.until_one(POD, Key("default", "gated"), is_bound)
