@@ -10,10 +10,18 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from bench.figures import cluster, dataplane, fanout, http, scheduler, store
+from bench.figures import cluster, dataplane, explain, fanout, http, scheduler, store
 from bench.figures.base import Figure, Group
 
-GROUPS: tuple[Group, ...] = (store.GROUP, dataplane.GROUP, fanout.GROUP, http.GROUP, scheduler.GROUP, cluster.GROUP)
+GROUPS: tuple[Group, ...] = (
+    store.GROUP,
+    dataplane.GROUP,
+    explain.GROUP,
+    fanout.GROUP,
+    http.GROUP,
+    scheduler.GROUP,
+    cluster.GROUP,
+)
 
 HEADER = ("figure", "measured", "limit", "ratio", "needs", "", "against")
 

@@ -1,7 +1,8 @@
 """A whole cluster's network at one moment: every node's program, and packets that travel over several of them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
 from miniplane.api import meta
@@ -9,9 +10,9 @@ from miniplane.api.kind import Object
 from miniplane.config import Network
 from miniplane.dataplane.compile import compile as compile_snapshot
 from miniplane.dataplane.evaluate import Machine, Outcome
-from miniplane.dataplane.packet import Entry, Packet, Source, Verdict
+from miniplane.dataplane.packet import Address, Entry, Packet, Source, Verdict
 from miniplane.dataplane.routes import Hop, HopKind
-from miniplane.dataplane.snapshot import Memo, Snapshot
+from miniplane.dataplane.snapshot import Snapshot
 from miniplane.dataplane.tierviews import KINDS as CLUSTER_POLICIES
 
 KINDS = ("Node", "Pod", "Service", "EndpointSlice", "NetworkPolicy", "Namespace")
@@ -57,7 +58,7 @@ class Cluster:
         self.objects = objects
         """`{kind: {key: object}}`."""
         self.network = network
-        self._memo = Memo()
+        self._seen: Snapshot | None = None
         self._machines: dict[str, Machine] = {}
 
     @classmethod
@@ -70,7 +71,12 @@ class Cluster:
         return cls(found, network)
 
     def snapshot(self, node: str) -> Snapshot:
-        """What a node sees."""
+        """What a node sees: the same views of the objects for all of them."""
+        if self._seen is None:
+            self._seen = self._read(node)
+        return replace(self._seen, node=node)
+
+    def _read(self, node: str) -> Snapshot:
         parts = [self.objects[kind].values() for kind in KINDS]
         nodes, pods, services, slices, policies, namespaces = parts
         return Snapshot.build(
@@ -83,8 +89,18 @@ class Cluster:
             policies=policies,
             namespaces=namespaces,
             cluster_policies=[item for kind in CLUSTER_POLICIES for item in self.objects.get(kind, {}).values()],
-            memo=self._memo,
         )
+
+    @cached_property
+    def pods_at(self) -> Mapping[Address, Object]:
+        """The pods by the addresses that are their own."""
+        pods, views = self.objects["Pod"], self.snapshot("").pods
+        return {address: pods[meta.Key(view.namespace, view.name)] for view in views for address in view.addresses}
+
+    @cached_property
+    def nodes_at(self) -> Mapping[Address, str]:
+        """The nodes' names by their addresses."""
+        return {address: view.name for view in self.snapshot("").nodes for address in view.addresses}
 
     def machine(self, node: str) -> Machine:
         """A node's rules, with no connection in its table."""

@@ -59,18 +59,8 @@ class Parties:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._pods = {
-            address: pod
-            for pod in cluster.objects["Pod"].values()
-            if not _is_host(pod) and _phase(pod) not in ("Succeeded", "Failed")
-            for address in _pod_addresses(pod)
-        }
-        self._nodes = {
-            address: name
-            for node in cluster.objects["Node"].values()
-            for name in [meta.name(node)]
-            for address in node_view(node).addresses
-        }
+        self._pods = cluster.pods_at
+        self._nodes = cluster.nodes_at
 
     def find(self, word: str, port: int = 0, *, from_outside: bool = False) -> Party:
         """The party that a word means. Raises ValueError if there is none of that name.

@@ -113,21 +113,20 @@ class Reach:
             raise ValueError(f"{protocol!r} is no protocol with ports: TCP, UDP or SCTP")
         numbers = [port if isinstance(port, int) else _named(pod.obj, port, protocol) for pod in self._pods]
         classes: dict[Any, list[int]] = {}
-        keys = [self._class(pod, number) for pod, number in zip(self._pods, numbers, strict=True)]
-        for index, key in enumerate(keys):
-            classes.setdefault(key, []).append(index)
-        answers: dict[tuple[Any, Any], str] = {}
-        for source, sources in classes.items():
-            for target, targets in classes.items():
+        for index, (pod, number) in enumerate(zip(self._pods, numbers, strict=True)):
+            classes.setdefault(self._class(pod, number), []).append(index)
+        words: list[tuple[str, ...]] = [()] * len(self._pods)
+        for sources in classes.values():
+            row = [SELF] * len(self._pods)
+            for targets in classes.values():
                 pair = next(((a, b) for a in sources[:2] for b in targets[:2] if a != b), None)
                 if pair is not None:
-                    ends = self._pods[pair[0]], self._pods[pair[1]]
-                    answers[source, target] = self._word(*ends, numbers[pair[1]], kind)
-        words = tuple(
-            tuple(SELF if i == j else answers[source, target] for j, target in enumerate(keys))
-            for i, source in enumerate(keys)
-        )
-        return Matrix(port, protocol, tuple(pod.name for pod in self._pods), words)
+                    word = self._word(self._pods[pair[0]], self._pods[pair[1]], numbers[pair[1]], kind)
+                    for target in targets:
+                        row[target] = word
+            for source in sources:
+                words[source] = (*row[:source], SELF, *row[source + 1 :])
+        return Matrix(port, protocol, tuple(pod.name for pod in self._pods), tuple(words))
 
     def _class(self, pod: _Pod, number: int | None) -> Any:
         """What a pod's reach depends on; pods of equal classes have equal rows and columns."""
