@@ -1,8 +1,9 @@
-"""Which rules of a policy allow nothing that another rule of it does not allow already, by their form."""
+"""Which rules of a policy can't matter, by their form: another rule of it allows, or decides, the same already."""
 
 from collections.abc import Iterator, Sequence
 
 from miniplane.api.selectors import EVERYTHING
+from miniplane.dataplane.tierviews import TierPeer, TierPort, TierRule
 from miniplane.dataplane.views import PeerView, PortView, RuleView
 
 
@@ -60,3 +61,42 @@ def _covers_port(wide: PortView, narrow: PortView) -> bool:
     if wide.name or narrow.name:
         return wide.name == narrow.name or (not wide.name and (wide.low, wide.high) == (0, 65535))
     return wide.low <= narrow.low and narrow.high <= wide.high
+
+
+def unreached_rules(rules: Sequence[TierRule]) -> Iterator[tuple[int, int]]:
+    """(rule, the earlier one that decides all that it matches) by index: the first rule that matches has the word."""
+    for index, rule in enumerate(rules):
+        for before in range(index):
+            if _matches_all(rules[before], rule):
+                yield index, before
+                break
+
+
+def _matches_all(wide: TierRule, narrow: TierRule) -> bool:
+    """Whether `wide` matches whatever `narrow` does."""
+    peers = wide.peers is None or (
+        narrow.peers is not None
+        and all(any(_covers_tier_peer(peer, other) for peer in wide.peers) for other in narrow.peers)
+    )
+    ports = wide.ports is None or (
+        narrow.ports is not None
+        and all(any(_covers_tier_port(port, other) for port in wide.ports) for other in narrow.ports)
+    )
+    return peers and ports
+
+
+def _covers_tier_peer(wide: TierPeer, narrow: TierPeer) -> bool:
+    if wide == narrow:
+        return True
+    if wide.pods is not None and narrow.pods is not None:
+        return wide.namespaces in (EVERYTHING, narrow.namespaces) and wide.pods in (EVERYTHING, narrow.pods)
+    return bool(narrow.networks) and all(
+        any(inner.version == outer.version and _is_within(inner, outer) for outer in wide.networks)
+        for inner in narrow.networks
+    )
+
+
+def _covers_tier_port(wide: TierPort, narrow: TierPort) -> bool:
+    if wide.name or narrow.name:
+        return wide == narrow
+    return wide.protocol is narrow.protocol and wide.low <= narrow.low and narrow.high <= wide.high

@@ -14,7 +14,7 @@ from miniplane.api.kind import Object
 from miniplane.api.selectors import EVERYTHING, LabelSelector
 from miniplane.config import Network
 from miniplane.dataplane.cluster import Cluster
-from miniplane.dataplane.cover import covered_rules
+from miniplane.dataplane.cover import covered_rules, unreached_rules
 from miniplane.dataplane.dns_resolv import resolv_conf
 from miniplane.dataplane.explain import trace
 from miniplane.dataplane.packet import Protocol
@@ -129,7 +129,8 @@ def services(scene: Scene) -> Iterator[Finding]:
                 service, "service-selects-nothing", "spec.selector", text, "correct the selector or the labels"
             )
         elif not any(meta.is_condition_true(pod, "Ready") for pod in pods):
-            text = f"none of the {len(pods)} selected pods is ready, so connections are refused"
+            others = f" and {len(pods) - 1} more" if len(pods) > 1 else ""
+            text = f"selects Pod {meta.key_of(pods[0])}{others}, not ready, so connections are refused"
             yield _service(
                 service, "service-not-ready", "spec.selector", text, "see the pods' readiness probes and events"
             )
@@ -204,14 +205,31 @@ def policies(scene: Scene) -> Iterator[Finding]:
                     yield Finding("peer-matches-nothing", shown, field, text, _peer_advice(peer))
 
 
+def policy_types(scene: Scene) -> Iterator[Finding]:
+    """Rules of a direction that the policy's types leave out."""
+    for obj in scene.of("NetworkPolicy"):
+        spec = obj.get("spec") or {}
+        types = spec.get("policyTypes") or []
+        for direction in ("ingress", "egress"):
+            if types and spec.get(direction) and direction.capitalize() not in types:
+                text = f"has no effect: policyTypes says {', '.join(types)} only"
+                advice = f"add {direction.capitalize()} to spec.policyTypes, or remove the rules"
+                yield Finding("policy-types", f"NetworkPolicy {meta.key_of(obj)}", f"spec.{direction}", text, advice)
+
+
 def cluster_policies(scene: Scene) -> Iterator[Finding]:
-    """Cluster-wide policies whose subject is no pod."""
+    """Cluster-wide policies whose subject is no pod, and rules of theirs that are never asked."""
     for obj in (obj for kind in CLUSTER_POLICIES for obj in scene.of(kind)):
         view = cluster_policy_view(obj)
         if not any(scene.is_subject(view, pod) for pod in scene.pods):
             text = "its subject is no pod: no namespace and pod match both"
             shown = f"{view.kind} {view.name}"
             yield Finding("policy-selects-nothing", shown, "spec.subject", text, "correct the selectors or the labels")
+        for direction, rules in (("ingress", view.ingress), ("egress", view.egress)):
+            for index, by in unreached_rules(rules):
+                text = f"is never asked: spec.{direction}[{by}] comes first and matches all that this rule matches"
+                field, advice = f"spec.{direction}[{index}]", "put the narrower rule first, or remove one of the two"
+                yield Finding("shadowed-rule", f"{view.kind} {view.name}", field, text, advice)
 
 
 def _peer_advice(peer: PeerView) -> str:
@@ -325,6 +343,7 @@ CHECKS: tuple[Callable[[Scene], Iterator[Finding]], ...] = (
     services,
     service_ports,
     policies,
+    policy_types,
     cluster_policies,
     named_ports,
     dns_egress,

@@ -134,7 +134,7 @@ def _services(services: list[Object], nodes: list[Object], network: Network) -> 
     balanced = {item.get("ip", "") for service in ordered for item in _balancers(service)}
     ports = {port.get("nodePort") for spec in specs for port in spec.get("ports") or ()}
     reserved = {network.dns_ip} if _DNS_KEY not in {meta.key_of(service) for service in ordered} else set()
-    ips = _free(network.service_cidrs, taken | reserved, skip=1)
+    ips = _free(network.service_cidrs, taken | reserved, first=2)
     pool = _free((network.load_balancer_pool,), balanced)
     free_ports = iter(number for number in range(network.node_ports[0], network.node_ports[1] + 1))
     for service in ordered:
@@ -162,10 +162,10 @@ def _balancers(service: Object) -> list[Object]:
     return list(((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ())
 
 
-def _free(cidrs: Iterable[str], taken: set[str], skip: int = 0) -> Iterator[str]:
-    """The addresses of the first range that nobody has, in order. The first `skip` ones are never given."""
+def _free(cidrs: Iterable[str], taken: set[str], first: int = 0) -> Iterator[str]:
+    """The addresses of the first range that nobody has, in order. Those before `first` are never given."""
     whole = ip_network(next(iter(cidrs)))
-    for number in range(1 + skip, whole.num_addresses - 1):
+    for number in range(first, whole.num_addresses - 1):
         text = str(whole[number])
         if text not in taken:
             yield text

@@ -173,7 +173,7 @@ def test_pods_reach_an_ingress_through_the_outside_name() -> None:
     assert found.verdict == "delivered"
     texts = [hop.text for hop in found.trace.hops if hop.stage == "dns"]
     assert len(texts) == 6
-    assert "is taken to be 172.30.0.193" in texts[-1]
+    assert "is taken to be 172.30.0.192" in texts[-1]
 
 
 def test_the_reply_is_translated_back() -> None:

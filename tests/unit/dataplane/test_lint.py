@@ -176,6 +176,43 @@ def test_cluster_policies_need_a_subject() -> None:
     assert found(*GOOD, make("ClusterNetworkPolicy", "deny", "", spec=real)) == []
 
 
+def test_rules_of_a_direction_that_is_left_out() -> None:
+    """Egress rules under policyTypes Ingress do nothing; without policyTypes they count."""
+    idle = policy(policyTypes=["Ingress"], egress=[DNS_RULE])
+    (finding,) = found(*GOOD, idle)
+    assert (finding.check, finding.field) == ("policy-types", "spec.egress")
+    assert "policyTypes says Ingress only" in finding.text
+    assert found(*GOOD, policy(egress=[DNS_RULE])) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_shadowed"),
+    [
+        ({"action": "Deny"}, {"action": "Accept"}, True),
+        ({"action": "Accept"}, {"action": "Deny"}, True),
+        ({"action": "Deny", "protocols": [{"udp": {}}]}, {"action": "Accept"}, False),
+        (
+            {"action": "Deny", "protocols": [{"tcp": {}}]},
+            {"action": "Accept", "protocols": [{"tcp": {"destinationPort": {"number": 80}}}]},
+            True,
+        ),
+        ({"action": "Deny", "from": [{"pods": {"podSelector": labelled("x")}}]}, {"action": "Accept"}, False),
+        (
+            {"action": "Accept", "from": [{"networks": ["10.0.0.0/8"]}]},
+            {"action": "Deny", "from": [{"networks": ["10.1.0.0/16"]}]},
+            True,
+        ),
+    ],
+)
+def test_rules_of_cluster_policies_that_are_never_asked(first: Object, second: Object, *, is_shadowed: bool) -> None:
+    """The first rule that matches has the word, so a later one that it covers is named."""
+    everyone: list[Object] = [{"namespaces": {}}]
+    rules = [{"from": everyone, **first}, {"from": everyone, **second}]
+    spec = {"tier": "Admin", "priority": 1, "subject": {"namespaces": {}}, "ingress": rules}
+    fields = [(item.check, item.field) for item in found(*GOOD, make("ClusterNetworkPolicy", "a", "", spec=spec))]
+    assert fields == ([("shadowed-rule", "spec.ingress[1]")] if is_shadowed else [])
+
+
 def test_closing_everything_is_no_mistake() -> None:
     """A pod that may talk to nobody forgets nothing; one that another policy lets ask the DNS is fine."""
     closed = policy(policyTypes=["Egress"])

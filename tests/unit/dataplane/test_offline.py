@@ -134,7 +134,7 @@ def test_services_get_addresses_and_slices() -> None:
     assert built["default/web"]["spec"]["clusterIP"] == "10.96.0.3"
     assert built["default/none"]["spec"]["clusterIP"] == "None"
     assert built["default/out"]["spec"]["ports"][0]["nodePort"] == 30000
-    assert built["default/out"]["status"]["loadBalancer"]["ingress"][0]["ip"] == "172.30.0.193"
+    assert built["default/out"]["status"]["loadBalancer"]["ingress"][0]["ip"] == "172.30.0.192"
     (part,) = found["EndpointSlice"].values()
     assert part["ports"] == [{"name": "", "protocol": "TCP", "port": 8000}]
     assert [item["addresses"] for item in part["endpoints"]] == [["10.244.1.2"], ["10.244.1.3"]]
