@@ -78,6 +78,8 @@ class LegReader:
             self._free_directions()
             self._packet = outcome.packet
             self._end()
+        elif "ingress" in (*self._isolating, *self._decided) and self._entry is not Entry.OUTPUT:
+            self._free_direction("egress", self._parties.pod_at(self._source))
         return [hop for _, hop in sorted(self._hops, key=itemgetter(0))]
 
     def _step(self, step: Step) -> None:
@@ -249,6 +251,10 @@ class LegReader:
             found = allowing.get((policy.namespace, policy.name))
             if found is not None:
                 self._add(direction, found, "accept", f"allows {self._wish(direction)}")
+            elif allowing:
+                whole = policy._replace(field=f"spec.{direction}")
+                text = f"selects {self._pod_label(direction)} too and does not allow it; one policy that does is enough"
+                self._add(direction, whole, "no match", text)
             else:
                 self._missed(direction, policy)
 
@@ -321,13 +327,13 @@ class LegReader:
         if self._leg.outcome.hop.kind is HopKind.NODE and source is not None and _node_of(source) == node:
             self._add("egress", None, "accept", "a pod always reaches its own node")
             return
-        for direction, pod in (("egress", source), ("ingress", target)):
-            if pod is None or _node_of(pod) != node or direction in (*self._isolating, *self._decided):
-                continue
-            self._free(direction, pod)
+        self._free_direction("egress", source)
+        self._free_direction("ingress", target)
 
-    def _free(self, direction: str, pod: Object) -> None:
-        """No policy had a say about the pod."""
+    def _free_direction(self, direction: str, pod: Object | None) -> None:
+        """If no policy had a say about a pod of this node, say why."""
+        if pod is None or _node_of(pod) != self._leg.node or direction in (*self._isolating, *self._decided):
+            return
         key = meta.key_of(pod)
         result = "so it may send anywhere" if direction == "egress" else "so anybody may reach it"
         names = ", ".join(f"{item.kind} {item.name}" for item in self._tiered.get(direction, ()))

@@ -66,6 +66,8 @@ def test_a_dropped_trace_says_what_would_have_to_be_allowed() -> None:
     assert _has(result, "NetworkPolicy default/api-policy", "spec.ingress", "no match")
     assert _has(result, "NetworkPolicy default/api-policy", "spec.ingress[0].from[0]", "no match")
     assert _has(result, "NetworkPolicy default/api-policy", "spec.ingress", "drop")
+    egress = [hop.text for hop in result.hops if "selects Pod default/outsider for egress" in hop.text]
+    assert egress == ["no policy selects Pod default/outsider for egress, so it may send anywhere"]
     rule = "{from: [{podSelector: {matchLabels: {app: outsider}}}], ports: [{port: 8000}]}"
     assert f"It takes the rule {rule} in spec.ingress of default/api-policy" in result.hops[-1].text
 

@@ -124,6 +124,17 @@ def test_a_policy_without_rules_lets_nothing_through() -> None:
     assert found.trace.hops[-1].text.endswith("in spec.ingress of a NetworkPolicy that selects Pod shop/api")
 
 
+def test_one_policy_that_allows_is_enough() -> None:
+    """Others that select the pod are named in one line each, and need not be mended."""
+    allowing = world({"from": [{"podSelector": labelled("web")}]})
+    other = make("NetworkPolicy", "deny-all", "shop", spec={"podSelector": {}, "policyTypes": ["Ingress"]})
+    found = follow([*allowing, other], "shop/web", "svc/shop/api")
+    assert found.verdict == "delivered"
+    assert told(found) == {
+        "spec.ingress": "selects Pod shop/api too and does not allow it; one policy that does is enough"
+    }
+
+
 def test_many_rules_are_told_in_part() -> None:
     """Those that lack one thing come first; the rest is counted."""
     rules = [{"from": [BLOG], "ports": [{"port": number}]} for number in range(1, 9)]
