@@ -176,7 +176,7 @@ class LegReader:
         verdict = "reject" if Plain.REJECT in step.rule.statements else "drop"
         origin = step.element.origins[0] if step.element is not None else None
         text = step.rule.origin.field
-        if origin is not None:
+        if origin is not None and origin.kind == "Service":
             origin, text = self._shortage(origin, text)
         self._add("service", origin, verdict, text)
 
@@ -369,7 +369,17 @@ class LegReader:
             case HopKind.EXTERNAL:
                 self._add("destination", None, "accept", f"{packet.dst} is outside: it leaves the cluster here")
             case HopKind.NONE:
-                self._add("destination", None, "reject", f"no route: nobody has the address {packet.dst}")
+                self._nowhere()
+
+    def _nowhere(self) -> None:
+        """An address that no rule translates and nobody has: of a Service at another port, or of nobody at all."""
+        packet, service = self._packet, self._parties.service_at(self._packet.dst)
+        if service is None:
+            self._add("destination", None, "reject", f"no route: nobody has the address {packet.dst}")
+            return
+        key, asked = meta.key_of(service), f"{packet.protocol.name} {packet.dport}"
+        text = f"{packet.dst} is Service {key}'s, which has no port {asked}; it has {ports_of(service)}"
+        self._add("destination", Origin("Service", *key, "spec.ports"), "reject", text)
 
     def _node_addresses(self, name: str) -> Iterable[object]:
         nodes = self._cluster.snapshot(self._leg.node).nodes

@@ -92,6 +92,14 @@ class Parties:
         """The pod that has an address on the pod network."""
         return self._pods.get(address)
 
+    def service_at(self, address: Address) -> Object | None:
+        """The Service whose load balancer's or external address it is."""
+        for service in self._cluster.objects["Service"].values():
+            view = service_view(service)
+            if view is not None and address in (*view.balancer_ips, *view.external_ips):
+                return service
+        return None
+
     def entrance(self, address: Address) -> str:
         """The node where traffic from outside to an address comes in.
 

@@ -1,6 +1,7 @@
 """What people call the ends of a connection: `web`, `deploy/web`, `svc/shop/api`, in the explainer's terms.
 
 pod/NAME  deploy/NAME (its first pod)  svc/NAME  node/NAME  external  ADDRESS        with NAMESPACE/ before NAME
+svc/NAME as a source is its first pod
 NAME, NAMESPACE/NAME                                                                 a pod
 """
 
@@ -77,6 +78,9 @@ class Words:
         if text in OUTSIDE or is_address(text):
             return text
         kind, name = self._split(text)
+        if kind == "Service":
+            self._party(kind, name, text)
+            return f"pod/{self._first_pod(self._get(kind, name) or {}, text)}"
         return self._party(kind or "Pod", name, text)
 
     def target(self, text: str) -> str:
@@ -134,8 +138,11 @@ class Words:
         return f"{'svc' if kind == 'Service' else 'pod'}/{meta.key_of(obj)}"
 
     def _first_pod(self, workload: Object, text: str) -> meta.Key:
-        """The first pod of a workload that has an address."""
-        selector = LabelSelector.from_object((workload.get("spec") or {}).get("selector"))
+        """The first pod of a workload or Service that has an address."""
+        wanted = (workload.get("spec") or {}).get("selector")
+        if workload.get("kind") == "Service":
+            wanted = {"matchLabels": wanted} if wanted else None
+        selector = LabelSelector.from_object(wanted)
         pods = sorted(
             key
             for key, pod in self.of("Pod").items()

@@ -289,3 +289,21 @@ def test_pods_that_are_not_ready_are_named() -> None:
     waiting = pod("api-1") | {"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "False"}]}}
     last = follow([pod("web"), waiting, service()], "web", "svc/api").trace.hops[-1]
     assert "no pod with app=api (default/api-1) is ready" in last.text
+
+
+def test_an_address_without_the_port_is_told_whose_it_is() -> None:
+    """A load balancer's address at another port, and one of the Services' range that no Service has."""
+    balanced = service("api", type="LoadBalancer")
+    objects = [item for item in WORLD if item["kind"] != "Service"] + [balanced]
+    last = follow(objects, "web", "172.30.0.192", port=443).trace.hops[-1]
+    assert (last.object, last.field) == ("Service default/api", "spec.ports")
+    assert "has no port TCP 443; it has TCP 80" in last.text
+    nobody = follow(objects, "web", "10.96.7.7", port=80)
+    assert (nobody.verdict, nobody.trace.hops[-1].text) == ("dropped", "no Service has this address")
+
+
+def test_a_service_that_sends_is_its_first_pod() -> None:
+    """Services send nothing themselves."""
+    assert follow(WORLD, "svc/api", "pod/web").trace.hops[0].object == "Pod default/api-1"
+    with pytest.raises(ValueError, match="svc/bare has no pod with an address"):
+        follow([*WORLD, service("bare", selector={})], "svc/bare", "pod/web")
