@@ -41,5 +41,5 @@ def test_the_tutorial_holds(tmp_path: Path) -> None:
     failed = set(re.findall(r"^failed: (.*)$", done.stdout, re.MULTILINE))
     assert failed == REFUSED, done.stdout + done.stderr
     assert "Service default/web" in done.stdout
-    assert "default/closed would need a rule in spec.ingress" in done.stdout
+    assert "It takes the rule {from: [{podSelector: {matchLabels: {run: shell}}}]" in done.stdout
     assert "forgotten:" in done.stdout
