@@ -54,7 +54,7 @@ class Ingresses:
         if route is None:
             text = f"no Ingress has a rule for {host}{path}: the proxy answers 404"
             return TraceHop("ingress", node, "", "", "reject", text, ""), ()
-        shown, field = f"Ingress {route.ingress}", self._field(route)
+        shown, field = f"Ingress {route.ingress}", self.field_of(route)
         if not route.target.endpoints:
             reasons = [item.message for item in self.routes.problems if item.ingress == route.ingress]
             why = f" ({'; '.join(reasons)})" if reasons else ""
@@ -72,7 +72,7 @@ class Ingresses:
             if (meta.namespace(part), meta.labels(part).get(SERVICE_NAME)) == key:
                 yield part
 
-    def _field(self, route: Route) -> str:
+    def field_of(self, route: Route) -> str:
         """The path in the Ingress that a route comes from."""
         ingress = self._words.get("Ingress", *route.ingress) or {}
         for number, rule in enumerate((ingress.get("spec") or {}).get("rules") or ()):

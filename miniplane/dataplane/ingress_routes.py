@@ -6,7 +6,7 @@ ImplementationSpecific is Prefix here. Where two Ingresses claim the same, the o
 as a problem. Upstream: networking.k8s.io/v1 Ingress and its conformance tests.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,6 +76,13 @@ class Routes:
     """By host in lower case: a name, `*.` and a domain, or nothing for any."""
     default: Route | None = None
     problems: tuple[Problem, ...] = ()
+
+    def __iter__(self) -> Iterator[Route]:
+        """Every route, in no particular order of choice."""
+        for host in self.hosts.values():
+            yield from (*host.exact.values(), *host.prefixes.values())
+        if self.default is not None:
+            yield self.default
 
     def find(self, host: str, path: str) -> Route | None:
         """The route of a request: `host` as in its Host header, `path` without query."""

@@ -12,11 +12,14 @@ from typing import Any
 from miniplane.api import meta
 from miniplane.api.kind import Object
 from miniplane.api.selectors import EVERYTHING, LabelSelector
+from miniplane.api.wellknown import DEFAULT_INGRESS_CLASS, INGRESS_CONTROLLER
 from miniplane.config import Network
 from miniplane.dataplane.cluster import Cluster
 from miniplane.dataplane.cover import covered_rules, unreached_rules
 from miniplane.dataplane.dns_resolv import resolv_conf
 from miniplane.dataplane.explain import trace
+from miniplane.dataplane.ingress import Ingresses
+from miniplane.dataplane.ingress_routes import is_ours
 from miniplane.dataplane.packet import Protocol
 from miniplane.dataplane.tierviews import KINDS as CLUSTER_POLICIES
 from miniplane.dataplane.tierviews import ClusterPolicyView, cluster_policy_view
@@ -331,6 +334,37 @@ def ingresses(scene: Scene) -> Iterator[Finding]:
                 yield Finding("ingress-backend", shown, f"{field}.service.name", text, "see the Service's selector")
 
 
+def ingress_classes(scene: Scene) -> Iterator[Finding]:
+    """Ingresses that nobody serves."""
+    classes = scene.of("IngressClass")
+    ours = {meta.name(item) for item in classes if (item.get("spec") or {}).get("controller") == INGRESS_CONTROLLER}
+    default = any(
+        meta.name(item) in ours and meta.annotations(item).get(DEFAULT_INGRESS_CLASS) == "true" for item in classes
+    )
+    for ingress in scene.of("Ingress"):
+        if not is_ours(ingress, ours, has_default=default):
+            named = (ingress.get("spec") or {}).get("ingressClassName")
+            text = f"nobody serves the class {named}" if named else "names no class, and there is no default class"
+            advice = f"name a class that is served: {', '.join(sorted(ours)) or 'there is none'}"
+            yield Finding("ingress-class", f"Ingress {meta.key_of(ingress)}", "spec.ingressClassName", text, advice)
+
+
+def closed_backends(scene: Scene) -> Iterator[Finding]:
+    """Backends that a policy keeps the ingress proxy from."""
+    routes = Ingresses(scene.words)
+    proxies = [str(meta.key_of(pod)) for pod in scene.pods if routes.is_proxy(str(meta.key_of(pod)))]
+    for route in routes.routes if proxies else ():
+        for address, port in route.target.endpoints:
+            found = trace(scene.cluster, f"pod/{proxies[0]}", address, port)
+            refusing = [hop for hop in found.hops if hop.verdict in ("drop", "reject")]
+            if refusing:
+                last = refusing[-1]
+                text = f"the proxy may not reach Pod {found.destination.pod} ({last.object} {last.field})"
+                field = f"{routes.field_of(route)}.backend".replace("defaultBackend.backend", "defaultBackend")
+                yield Finding("ingress-backend", f"Ingress {route.ingress}", field, text, last.text)
+                break
+
+
 def _backends(spec: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     if spec.get("defaultBackend"):
         yield "spec.defaultBackend", spec["defaultBackend"]
@@ -349,5 +383,7 @@ CHECKS: tuple[Callable[[Scene], Iterator[Finding]], ...] = (
     dns_egress,
     shadowed,
     ingresses,
+    ingress_classes,
+    closed_backends,
 )
 """All checks."""

@@ -51,7 +51,7 @@ def found(*objects: Object) -> list[Finding]:
     return lint(world.objects, world.network)
 
 
-GOOD = [pod("web"), pod("api"), service(), service("api"), ingress(name="web", port={"number": 80})]
+GOOD = [pod("web"), pod("api"), service(), service("api"), ingress(name="api", port={"number": 80})]
 
 
 def test_a_network_that_makes_sense_has_no_findings() -> None:
@@ -209,8 +209,30 @@ def test_rules_of_cluster_policies_that_are_never_asked(first: Object, second: O
     everyone: list[Object] = [{"namespaces": {}}]
     rules = [{"from": everyone, **first}, {"from": everyone, **second}]
     spec = {"tier": "Admin", "priority": 1, "subject": {"namespaces": {}}, "ingress": rules}
-    fields = [(item.check, item.field) for item in found(*GOOD, make("ClusterNetworkPolicy", "a", "", spec=spec))]
-    assert fields == ([("shadowed-rule", "spec.ingress[1]")] if is_shadowed else [])
+    findings = found(*GOOD, make("ClusterNetworkPolicy", "a", "", spec=spec))
+    fields = [item.field for item in findings if item.check == "shadowed-rule"]
+    assert fields == (["spec.ingress[1]"] if is_shadowed else [])
+
+
+def test_a_policy_that_keeps_the_ingress_proxy_out() -> None:
+    """The backend exists and is ready, but the proxy's pods are let in by no rule; the rule that it takes is told."""
+    closed = policy(ingress=[{"from": [{"podSelector": labelled("api")}]}])
+    front = ingress(name="web", port={"number": 80})
+    (finding,) = found(pod("web"), pod("api"), service(), front, closed)
+    assert (finding.check, finding.field) == ("ingress-backend", "spec.rules[0].http.paths[0].backend")
+    assert finding.text == "the proxy may not reach Pod default/web (NetworkPolicy default/p spec.ingress)"
+    assert "app.kubernetes.io/name: ingress" in finding.advice
+
+
+def test_an_ingress_of_a_class_that_nobody_serves() -> None:
+    """A class of another controller is served by nobody here."""
+    other = make("IngressClass", "nginx", "", spec={"controller": "example.com/nginx"})
+    named = ingress(name="api", port={"number": 80})
+    named["spec"]["ingressClassName"] = "nginx"
+    findings = [item for item in found(pod("api"), service("api"), other, named) if item.check == "ingress-class"]
+    assert [(item.field, item.text) for item in findings] == [
+        ("spec.ingressClassName", "nobody serves the class nginx")
+    ]
 
 
 def test_closing_everything_is_no_mistake() -> None:
