@@ -140,9 +140,8 @@ def _deciding(trace: Trace) -> TraceHop:
     """The hop that refuses, or the last policy that allows."""
     hops = trace.hops
     if trace.verdict == DELIVERED:
-        policies = [hop for hop in hops if hop.stage == "policy" and hop.object] or [
-            hop for hop in hops if hop.stage == "policy"
-        ]
+        asked = [hop for hop in hops if hop.stage == "policy" and hop.verdict == "accept"]
+        policies = [hop for hop in asked if not hop.object.startswith("Pod ")] or asked
         return policies[-1] if policies else hops[-1]
     refusing = [hop for hop in hops if hop.verdict in _REFUSING]
     return refusing[-1] if refusing else hops[-1]

@@ -180,7 +180,8 @@ def _opening(source: Party, node: str, packet: Packet, target: Party) -> TraceHo
     how = "" if source.node else f", coming in at {node}"
     who = source.label if source.label == str(packet.src) else f"{source.label} ({packet.src})"
     text = f"{who} opens a connection to {target.label}{how}"
-    return TraceHop("source", node, label, "status.podIP" if label.startswith("Pod") else "", "", text, str(packet))
+    field = {"Pod": "status.podIP", "Node": "status.addresses"}.get(label.partition(" ")[0], "")
+    return TraceHop("source", node, label, field, "", text, str(packet))
 
 
 def _read(cluster: Cluster, parties: Parties, source: Party, packet: Packet, path: Path) -> Iterable[TraceHop]:

@@ -168,6 +168,7 @@ class LegReader:
         origin, why = self._masked
         if not why or step.element is not None:
             origin, why = step.element.origins[0] if step.element is not None else None, step.rule.origin.field
+        origin = origin or Origin("Node", "", self._leg.node, "status.addresses")
         self._add("nat", origin, "accept", f"the source becomes {own} ({self._leg.node}): {why}")
 
     def _refused(self, step: Step) -> None:
@@ -322,10 +323,15 @@ class LegReader:
         source, target = self._parties.pod_at(self._source), self._parties.pod_at(packet.dst)
         if self._entry is Entry.OUTPUT:
             if target is not None and _node_of(target) == node:
-                self._add("ingress", None, "accept", "a pod's own node always reaches it, as its probes must")
+                self._add(
+                    "ingress",
+                    _of(target, "spec.nodeName"),
+                    "accept",
+                    "a pod's own node always reaches it, as its probes must",
+                )
             return
         if self._leg.outcome.hop.kind is HopKind.NODE and source is not None and _node_of(source) == node:
-            self._add("egress", None, "accept", "a pod always reaches its own node")
+            self._add("egress", _of(source, "spec.nodeName"), "accept", "a pod always reaches its own node")
             return
         self._free_direction("egress", source)
         self._free_direction("ingress", target)
@@ -339,7 +345,7 @@ class LegReader:
         names = ", ".join(f"{item.kind} {item.name}" for item in self._tiered.get(direction, ()))
         if names:
             text = f"no rule of {names} matches and no NetworkPolicy selects Pod {key} for {direction}, {result}"
-            self._add(direction, None, "accept", text)
+            self._add(direction, _of(pod, "metadata.labels"), "accept", text)
             return
         for policy in self._cluster.objects["NetworkPolicy"].values():
             view = policy_view(policy)
@@ -351,7 +357,8 @@ class LegReader:
             origin = Origin("NetworkPolicy", view.namespace, view.name, "spec.policyTypes")
             self._add(direction, origin, "accept", text)
             return
-        self._add(direction, None, "accept", f"no policy selects Pod {key} for {direction}, {result}")
+        text = f"no policy selects Pod {key} for {direction}, {result}"
+        self._add(direction, _of(pod, "metadata.labels"), "accept", text)
 
     def _end(self) -> None:
         hop, packet = self._leg.outcome.hop, self._packet
@@ -397,6 +404,10 @@ class LegReader:
             only = ", ".join(map(str, sorted(declared)))
             text += f"; note that its containers declare no port {self._packet.dport}, only {only}"
         self._add("destination", Origin("Pod", key.namespace, key.name, "status.podIP"), "accept", text)
+
+
+def _of(pod: Object, path: str) -> Origin:
+    return Origin("Pod", *meta.key_of(pod), path)
 
 
 def _node_of(pod: Object) -> str:

@@ -64,7 +64,7 @@ class Names:
         if refused:
             answers = [self._zone.resolve(candidate, "A") for candidate in conf.candidates(name)]
             return Lookup(asking, is_hidden=any(reply.answer for reply in answers))
-        return self._resolve(asking, conf, node, name)
+        return self._resolve(asking, conf, name)
 
     def _ask(
         self, source: str, conf: ResolvConf, node: str, label: str, name: str
@@ -84,7 +84,7 @@ class Names:
         told[-1] = replace(told[-1], text=f"the question is {found.verdict}: {told[-1].text}")
         return (first, *told), True
 
-    def _resolve(self, asking: tuple[TraceHop, ...], conf: ResolvConf, node: str, name: str) -> Lookup:
+    def _resolve(self, asking: tuple[TraceHop, ...], conf: ResolvConf, name: str) -> Lookup:
         hops = list(asking)
         for candidate in conf.candidates(name):
             reply = self._zone.resolve(candidate, "A")
@@ -92,7 +92,7 @@ class Names:
             if not records:
                 reply6 = self._zone.resolve(candidate, "AAAA")
                 records = [record for record in reply6.answer if record.type == "AAAA"]
-            hops.append(self._told(node, candidate, reply, records))
+            hops.append(self._told(asking[0], candidate, reply, records))
             foreign = reply.code is Code.REFUSED or _leaves(reply, self._zone)
             if records or foreign:
                 addresses = tuple(record.data for record in records)
@@ -100,7 +100,9 @@ class Names:
                 return Lookup(tuple(hops), addresses, who.key if who else None, foreign and not records)
         return Lookup(tuple(hops))
 
-    def _told(self, node: str, candidate: str, reply: Reply, records: list[Record]) -> TraceHop:
+    def _told(self, asking: TraceHop, candidate: str, reply: Reply, records: list[Record]) -> TraceHop:
+        """What became of one name of the search list, which is the asking pod's own."""
+        node = asking.node
         shown, field = self._owner(candidate)
         name = candidate.rstrip(".")
         chain = "".join(f" is {record.data.rstrip('.')}, which" for record in reply.answer if record.type == "CNAME")
@@ -111,11 +113,11 @@ class Names:
             text = f"{name} is no name of the cluster: its DNS asks its node's resolver, whose answer is not known here"
             meant = self._elsewhere(name)
             if not meant:
-                return _hop(node, "", "", "unresolved", text)
+                return _hop(node, asking.object, asking.field, "unresolved", text)
             text += f". There is Service {meant}: from other namespaces it is {meant.name}.{meant.namespace}"
             return _hop(node, f"Service {meant}", "metadata.namespace", "unresolved", text)
         if reply.code is Code.NXDOMAIN:
-            return _hop(node, "", "", "no match", f"{name}: no such name{self._why(candidate)}")
+            return _hop(node, asking.object, asking.field, "no match", f"{name}: no such name{self._why(candidate)}")
         if chain:
             text = f"{name}{chain.removesuffix(', which')}, outside of the cluster: its address is not known here"
             return _hop(node, shown, field, "unresolved", text)
