@@ -8,7 +8,7 @@ from collections.abc import Callable
 from miniplane.aio import SystemClock
 from miniplane.api.meta import Key
 from miniplane.client import Client
-from miniplane.runtime import Leader, Manager, On
+from miniplane.runtime import Leader, Manager, On, serve
 
 from . import (
     addons,
@@ -59,4 +59,4 @@ async def run(settings: Settings, *, ready: Callable[[], None]) -> None:
         identity = settings.identity or f"{platform.node()}_{uuid.uuid4()}"
         leader = Leader(client, clock, LEASE, identity) if settings.leader_elect else None
         registrars = [make(settings) for make in CONTROLLERS]
-        await Manager(client, registrars, clock, leader=leader).run(ready)
+        await serve(Manager(client, registrars, clock, leader=leader), ready, metrics_port=settings.metrics_port)

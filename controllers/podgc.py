@@ -84,5 +84,5 @@ class PodGarbage:
 def controller() -> On:
     """The controller."""
     on = On("podgc", reads=(POD, NODE))
-    on.timer(EVERY_S)(PodGarbage().collect)
+    on.every(EVERY_S)(PodGarbage().collect)
     return on

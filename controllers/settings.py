@@ -19,6 +19,9 @@ class Settings:
     usually has one process of these; turn it on where several run against one API server."""
     identity: str = ""
     """The name in the lease; must differ between processes. Empty: the host's name and a random part."""
+    metrics_port: int | None = None
+    """Serve `/metrics`, `/healthz`, `/livez`, `/readyz` on this port of loopback (--metrics-port); 0 takes a free one
+    and logs it. None serves nothing."""
     addons: tuple[str, ...] = ("dns", "ingress")
     """The cluster's own Deployments that are made where they are missing. Empty for a bare cluster."""
     node_monitor_grace_s: float = 50.0

@@ -53,6 +53,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("apiserver", "programs", "run the API server"),
         Command("controllers", "programs", "run the controllers"),
         Command("agent", "programs", "run a node's agent"),
+        Command("operator", "operator", "run an operator of your own, written with miniplane.runtime"),
         Command("certs", "programs", "make a cluster's certificates and kubeconfig files"),
     ),
 }

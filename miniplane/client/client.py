@@ -6,7 +6,8 @@ server says that it did nothing (429). What a write's lost answer means is the c
 
 import contextlib
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qsl
@@ -23,6 +24,9 @@ from miniplane.client import requests
 from miniplane.client.kubeconfig import Access, load
 from miniplane.client.requests import Page, PatchType, Request, Selection
 from miniplane.client.watch import WatchEvent, watch
+from miniplane.observe import logs
+
+log = logs.get("miniplane.client")
 
 ATTEMPTS = 4
 """How often a request is sent at most."""
@@ -48,8 +52,14 @@ class Client:
     Every method raises `miniplane.errors`; a connection that fails is `Unavailable`.
     """
 
-    def __init__(self, access: Access, clock: Clock | None = None, *, user_agent: str = "miniplane") -> None:
+    def __init__(
+        self, access: Access, clock: Clock | None = None, *, user_agent: str = "miniplane", dry_run: bool = False
+    ) -> None:
         self.access = access
+        self.dry_run = dry_run
+        """Whether the server only checks what is written: every write says `dryRun=All` and is logged."""
+        self.guard: Callable[[Request], None] | None = None
+        """Asked before each write; what it raises keeps the write from being sent."""
         self.clock: Clock = clock or SystemClock()
         self._tls = access.tls()
         self._user_agent = user_agent
@@ -136,8 +146,13 @@ class Client:
 
     async def send(self, request: Request, *, headers: Mapping[str, str] | None = None) -> bytes:
         """Send, again where that is safe, and give the answer's body."""
+        if self.dry_run and not request.is_read:
+            log.info("would write", method=request.method, path=request.path, body=(request.body or b"").decode())
+            request = replace(request, query={**request.query, "dryRun": "All"})
         attempt = 1
         while True:
+            if self.guard is not None and not request.is_read:
+                self.guard(request)
             try:
                 async with self.open(request, headers=headers) as response:
                     return await response.read()

@@ -1,8 +1,8 @@
 """Leader election: of several processes, the one that holds a Lease works.
 
 The holder renews; a candidate takes over when the Lease has not changed for its duration *on the candidate's own
-clock*, so clocks need not agree. A holder that can't renew in time stops before others may start. Upstream: client-go's
-tools/leaderelection, with its default times.
+clock*, so clocks need not agree. A holder that can't renew in time stops before others may start; `check` fences its
+client's writes, also if the loop was too busy to stop. Upstream: client-go's tools/leaderelection, with its times.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from miniplane.aio import Clock, done_within, stop
 from miniplane.api import meta
 from miniplane.api.kind import Object
 from miniplane.api.meta import Key
-from miniplane.client import Client
+from miniplane.client import Client, Request
 from miniplane.errors import AlreadyExists, ApiError, Conflict, NotFound
 from miniplane.kinds import LEASE
 from miniplane.observe import logs
@@ -51,6 +51,17 @@ class Leader:
         self._key, self.identity = key, identity
         self._observed: Observed | None = None
         self._lease: Object | None = None
+        self._renewed: float | None = None
+
+    def check(self, request: Request) -> None:
+        """Let a write pass while the Lease is surely ours, and what is written to the Lease itself.
+
+        Raises LeadershipLost.
+        """
+        about_lease = request.path.startswith(LEASE.path(self._key.namespace))
+        held = self._renewed is not None and self._clock.monotonic() - self._renewed < LEASE_S
+        if not held and not about_lease:
+            raise LeadershipLost(f"{request.method} {request.path} not sent: the lease {self._key} may be another's")
 
     async def acquire(self) -> None:
         """Return when the Lease is ours."""
@@ -82,6 +93,7 @@ class Leader:
         """Let go, so that the next one need not wait. Does its best."""
         if self._lease is None or not self._is_mine():
             return
+        self._renewed = None
         spec = self._lease["spec"] | {"holderIdentity": "", "leaseDurationSeconds": 1}
         try:
             await self._client.update(LEASE, self._lease | {"spec": spec})
@@ -92,7 +104,14 @@ class Leader:
         return self._observed is not None and self._observed.spec.get("holderIdentity") == self.identity
 
     async def _try(self) -> bool:
-        """Take or renew once; says whether it is ours now."""
+        """Take or renew once; says whether it is ours now. Ours counts from before the request was sent."""
+        began = self._clock.monotonic()
+        is_ours = await self._take()
+        if is_ours:
+            self._renewed = began
+        return is_ours
+
+    async def _take(self) -> bool:
         try:
             lease = await self._client.get(LEASE, self._key.name, self._key.namespace)
         except NotFound:

@@ -23,6 +23,7 @@ from miniplane.runtime.informer import Informers
 from miniplane.runtime.lease import Leader
 from miniplane.runtime.metrics import ControllerMetrics, QueueMetrics, RuntimeMetrics
 from miniplane.runtime.on import On, Order
+from miniplane.runtime.reconcile import Timer
 from miniplane.runtime.workqueue import WorkQueue
 
 log = logs.get("miniplane.runtime.manager")
@@ -31,6 +32,10 @@ RELEASE_S = 2.0
 
 
 def _nothing() -> None: ...
+
+
+async def _serve(service: Timer, ctx: Context) -> None:
+    await service(ctx)
 
 
 def _ordered(order: Order, ctx: Context, key: Key) -> Any:
@@ -55,7 +60,10 @@ class Manager:
         host: str = "",
     ) -> None:
         self._client, self._registrars, self._clock = client, tuple(registrars), clock
-        self._metrics = RuntimeMetrics(registry or CollectorRegistry())
+        self.registry = registry or CollectorRegistry()
+        self._metrics = RuntimeMetrics(self.registry)
+        self.is_synced = False
+        """Whether all caches have been filled, leader or not."""
         self._informers, self._leader, self._host = informers, leader, host
         self.controllers: list[Controller] = []
         self.recorders: list[EventRecorder] = []
@@ -75,6 +83,7 @@ class Manager:
             contexts = [self._prepare(on, informers) for on in self._registrars]
             async with aio.background(*(recorder.run() for recorder in self.recorders)):
                 await informers.synced()
+                self.is_synced = True
                 ready()
                 async with self._leading():
                     await self._work(contexts)
@@ -113,6 +122,7 @@ class Manager:
             yield
             return
         await self._leader.acquire()
+        self._client.guard = self._leader.check
         try:
             async with aio.background(self._leader.hold()):
                 yield
@@ -120,6 +130,7 @@ class Manager:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(RELEASE_S):
                     await self._leader.release()
+            self._client.guard = None
 
     async def _work(self, contexts: Sequence[Context]) -> None:
         async with asyncio.TaskGroup() as group:
@@ -128,4 +139,6 @@ class Manager:
             for on, ctx in zip(self._registrars, contexts, strict=True):
                 for interval in on.timers:
                     group.create_task(run_timer(interval, ctx, on.name), name=f"timer of {on.name}")
+                for service in on.services:
+                    group.create_task(_serve(service, ctx), name=f"service of {on.name}")
             await asyncio.Event().wait()  # also without any controller, run until cancelled

@@ -5,12 +5,20 @@
     @on.reconcile(SERVICE, also=[on.mapped(POD, services_selecting), on.owned(ENDPOINT_SLICE)])
     async def endpoint_slices(key: Key, ctx: Context) -> Result: ...
 
-It only records: the same `On` can be run by several managers. `Manager` turns it into controllers.
+or, in kopf's way, what shall happen when something happens to an object:
+
+    @on.create(NAMESPACE, labels={"team": PRESENT})
+    @on.field(NAMESPACE, "metadata.labels.team")
+    async def isolate(cause: Cause, ctx: Context) -> None: ...
+
+It only records; `Manager` turns it into controllers. What handlers remember of objects lives in it, so an `On` is run
+by one manager at a time.
 """
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 from miniplane.api import meta
 from miniplane.api.kind import Kind, Object
@@ -18,10 +26,18 @@ from miniplane.api.meta import Key
 from miniplane.client.requests import EVERYTHING, Selection
 from miniplane.runtime.cache import IndexBy
 from miniplane.runtime.context import Context
+from miniplane.runtime.essence import path_of
+from miniplane.runtime.filters import Filter, Only
+from miniplane.runtime.handlers import Handle, Handler, Lifecycle, Reason
 from miniplane.runtime.reconcile import Reconciler, Timer
+from miniplane.runtime.subjects import Daemon, Daemons, EventStream, ObjectTimer, Tick, Watcher
 
 R = TypeVar("R", bound=Reconciler)
 T = TypeVar("T", bound=Timer)
+H = TypeVar("H", bound=Handle)
+K = TypeVar("K", bound=Tick)
+D = TypeVar("D", bound=Daemon)
+W = TypeVar("W", bound=Watcher)
 
 Mapper = Callable[[Object, Context], Iterable[Key]]
 """Which keys an object concerns. On a change it is asked for the old and the new state. Must not fail."""
@@ -100,6 +116,9 @@ class On:
         self.reconciliations: list[Reconciliation] = []
         self.timers: list[Interval] = []
         self.indexes: list[Index] = []
+        self.services: list[Timer] = []
+        """What runs beside the workers until the manager stops."""
+        self._lifecycles: dict[Kind, Lifecycle] = {}
 
     def reconcile(
         self,
@@ -115,15 +134,87 @@ class On:
         """
 
         def register(function: R) -> R:
-            name = self.name if not self.reconciliations else f"{self.name}-{kind.plural}"
-            made = Reconciliation(name, kind, function, tuple(also), selection or EVERYTHING, order)
-            self.reconciliations.append(made)
+            self._reconcile(kind, function, tuple(also), selection or EVERYTHING, order)
             return function
 
         return register
 
-    def timer(self, seconds: float) -> Callable[[T], T]:
-        """Do something at once and then every `seconds` after it has ended."""
+    def _reconcile(
+        self,
+        kind: Kind,
+        function: Reconciler,
+        also: Sequence[Also] = (),
+        selection: Selection = EVERYTHING,
+        order: Order | None = None,
+    ) -> None:
+        """Record it under a name of its own: the registrar's, then with the kind, then with a number."""
+        taken = {made.name for made in self.reconciliations}
+        names = itertools.chain((self.name,), map(f"{self.name}-{kind.plural}{{}}".format, ("", *range(2, 100))))
+        name = next(name for name in names if name not in taken)
+        self.reconciliations.append(Reconciliation(name, kind, function, tuple(also), selection, order))
+
+    def create(self, kind: Kind, *, retries: int | None = None, **only: Unpack[Only]) -> Callable[[H], H]:
+        """When an object is new to this operator, also if it came while nobody ran it."""
+        return self._handler(kind, Reason.CREATE, retries, only)
+
+    def update(self, kind: Kind, *, retries: int | None = None, **only: Unpack[Only]) -> Callable[[H], H]:
+        """When an object's essence (all but status and system fields) has changed since it was handled last."""
+        return self._handler(kind, Reason.UPDATE, retries, only)
+
+    def field(self, kind: Kind, path: str, *, retries: int | None = None, **only: Unpack[Only]) -> Callable[[H], H]:
+        """When what stands at a dotted path has appeared, changed or gone; `cause.old` and `new` are its values."""
+        return self._handler(kind, Reason.FIELD, retries, only, path)
+
+    def resume(self, kind: Kind, *, retries: int | None = None, **only: Unpack[Only]) -> Callable[[H], H]:
+        """Once per process for each object that was handled before it started."""
+        return self._handler(kind, Reason.RESUME, retries, only)
+
+    def delete(self, kind: Kind, *, retries: int | None = None, **only: Unpack[Only]) -> Callable[[H], H]:
+        """Before an object goes: a finalizer holds it until the handler has succeeded."""
+        return self._handler(kind, Reason.DELETE, retries, only)
+
+    def _handler(self, kind: Kind, reason: Reason, retries: int | None, only: Only, path: str = "") -> Callable[[H], H]:
+        def register(function: H) -> H:
+            if kind not in self._lifecycles:
+                self._lifecycles[kind] = Lifecycle(self.name, kind)
+                self._reconcile(kind, self._lifecycles[kind].reconcile)
+            self._lifecycles[kind].add(Handler(reason, function, Filter.of(only), path_of(path), retries))
+            return function
+
+        return register
+
+    def event(self, kind: Kind, **only: Unpack[Only]) -> Callable[[W], W]:
+        """Everything that is seen of a kind, beginning with what is there, in order; nothing is tried again."""
+
+        def register(function: W) -> W:
+            self.reads += (kind,)
+            self.services.append(EventStream(kind, function, Filter.of(only)).serve)
+            return function
+
+        return register
+
+    def daemon(self, kind: Kind, **only: Unpack[Only]) -> Callable[[D], D]:
+        """Run a coroutine for each object while it is there and wanted; cancelled when it is deleted."""
+
+        def register(function: D) -> D:
+            daemons = Daemons(kind, function, Filter.of(only))
+            self._reconcile(kind, daemons.reconcile)
+            self.services.append(daemons.serve)
+            return function
+
+        return register
+
+    def timer(self, kind: Kind, seconds: float, *, initial_s: float = 0.0, **only: Unpack[Only]) -> Callable[[K], K]:
+        """Do something for each object every `seconds` after it has ended, the first time after `initial_s`."""
+
+        def register(function: K) -> K:
+            self._reconcile(kind, ObjectTimer(kind, function, Filter.of(only), seconds, initial_s).reconcile)
+            return function
+
+        return register
+
+    def every(self, seconds: float) -> Callable[[T], T]:
+        """Do something at once and then every `seconds` after it has ended, whatever objects there are."""
 
         def register(function: T) -> T:
             self.timers.append(Interval(seconds, function))

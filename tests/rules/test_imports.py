@@ -17,6 +17,7 @@ SERVERS = (
     "agents/kubelet/images/web.py",  # an image that serves HTTP
     "agents/ingress/",
     "agents/dns/server.py",  # health and readiness, as CoreDNS has them
+    "miniplane/observe/health.py",
     "agents/node.py",  # starts the kubelet's server
 )
 CLIENTS = ("miniplane/client/", "agents/ingress/", "apiserver/http/proxy.py")  # the proxy speaks to kubelets

@@ -27,6 +27,7 @@ YIELDING = {
 SUPERVISORS = {
     "apiserver/http/middleware/errors.py",
     "miniplane/runtime/controller.py",
+    "miniplane/runtime/attempt.py",
     "agents/kubelet/kubelet.py",
     "agents/proxy/loop.py",
 }

@@ -180,3 +180,20 @@ async def test_controllers_outlive_the_server(tmp_path: Path) -> None:
             except Unavailable:
                 continue
     await first.aclose()
+
+
+async def test_writes_are_fenced_by_the_lease(world: Any) -> None:
+    """A leader that could not renew writes nothing any more, before anybody else may lead; reads go on."""
+    clock = SimulatedClock()
+    leader = Leader(world.client, clock, LOCK, "first")
+    world.client.guard = leader.check
+    with pytest.raises(LeadershipLost):
+        await world.client.create(CONFIG_MAP, config_map("early"))
+    await leader.acquire()
+    await world.client.create(CONFIG_MAP, config_map("held"))
+    await clock.advance(15)
+    with pytest.raises(LeadershipLost):
+        await world.client.create(CONFIG_MAP, config_map("late"))
+    names = [item["metadata"]["name"] for item in (await world.client.list(CONFIG_MAP, "default")).items]
+    assert "held" in names
+    assert not {"early", "late"} & {*names}
