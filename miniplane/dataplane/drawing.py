@@ -174,11 +174,14 @@ class _Sheet:
         if not hop.packet or hop.packet == old:
             return
         parts = _rewritten(old.split(" "), hop.packet.split(" "))
-        size = sum(marks.width(words, _SIZES["mono"], mono=True) for words, _ in parts)
+        lines = _within(parts, self.room - 18)
+        size = max(_width(line) for line in lines)
         self.y += 9
-        self.over.append(marks.box(self.left - 1, self.y, (min(size + 18, self.room), 23), "pale"))
-        self.over.append(marks.spans(self.left + 8, self.y + 16, parts, "mono"))
-        self.y += 24
+        self.over.append(marks.box(self.left - 1, self.y, (size + 18, 5 + 18 * len(lines)), "pale"))
+        for line in lines:
+            self.over.append(marks.spans(self.left + 8, self.y + 16, line, "mono"))
+            self.y += 18
+        self.y += 6
 
     def branch(self, backend: Backend, hops: Sequence[TraceHop], common: Sequence[TraceHop]) -> None:
         """One of several ways, from where they part."""
@@ -242,6 +245,20 @@ def _rewritten(old: Sequence[str], new: Sequence[str]) -> list[tuple[str, str]]:
         else:
             parts += [(space, "soft"), (was, "soft struck"), (f" {word}", "change strong")]
     return parts
+
+
+def _width(parts: Iterable[tuple[str, str]]) -> float:
+    return sum(marks.width(words, _SIZES["mono"], mono=True) for words, _ in parts)
+
+
+def _within(parts: Sequence[tuple[str, str]], room: float) -> list[list[tuple[str, str]]]:
+    """The words in lines, for IPv6 addresses that were something else before do not fit in one."""
+    lines: list[list[tuple[str, str]]] = [[]]
+    for words, names in parts:
+        if lines[-1] and _width([*lines[-1], (words, names)]) > room:
+            lines.append([])
+        lines[-1].append((words if lines[-1] else words.lstrip(), names))
+    return lines
 
 
 def _share(probability: float) -> str:

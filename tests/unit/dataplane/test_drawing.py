@@ -61,6 +61,19 @@ def test_what_is_rewritten_is_struck_out() -> None:
     assert struck == ["10.96.0.3:80"]
 
 
+def test_long_addresses_stay_on_the_paper() -> None:
+    """Two full IPv6 addresses that both were others before take more than one line."""
+    texts = [
+        f"TCP [fd00:1234:5678:9abc:def0:1234:5678:{a:04x}]:40000 → [fd00:1234:5678:9abc:def0:1234:5678:{b:04x}]:65535"
+        for a, b in ((1, 2), (3, 4))
+    ]
+    hops = [hop("source", "a", packet=texts[0]), hop("nat", "b", packet=texts[1])]
+    lines = [line for line in words(draw(Journey(trace(*hops)), "six")) if "fd00" in line]
+    assert len(lines) == 3
+    assert all(width(line, 12.5, mono=True) < WIDTH - 100 for line in lines)
+    assert "".join(lines[1:]).count("fd00") == 4
+
+
 def test_ways_part_where_they_differ() -> None:
     """With all backends what they share is drawn once, then each to its end, with its chance."""
     start = hop("source", "the start")
