@@ -16,11 +16,17 @@ from miniplane.api.kind import Registry
 from miniplane.api.schema import Schema
 from miniplane.errors import path_not_found
 from miniplane.observe.metrics import CollectorRegistry
+from miniplane.tokens import Key, new_key
 
+from .admission import escalation
 from .admission.chain import Chain
 from .admission.plugins import PLUGINS
 from .auth import tokens
+from .auth.accounts import Accounts
+from .auth.authenticator import Authenticator
 from .auth.authorizer import Authorizer
+from .auth.rbac.escalation import Escalation
+from .http import openid
 from .http.call import Call, Handler, Response, chain
 from .http.documents import Documents, version
 from .http.health import health, metrics_page
@@ -29,6 +35,7 @@ from .http.middleware.authn import authn
 from .http.middleware.authz import authz
 from .http.middleware.errors import errors
 from .http.middleware.flow import flow
+from .http.middleware.impersonate import impersonate
 from .http.middleware.metrics import metrics
 from .http.middleware.request_id import request_id
 from .http.proxy import NodeProxy
@@ -43,8 +50,10 @@ from .registry.decoding import Decoder
 from .registry.finalizers import Deleter
 from .registry.patching import Patcher
 from .registry.pipeline import Pipeline
-from .registry.reading import Reader, pods_of
+from .registry.reading import Reader
+from .registry.reviews import Reviews
 from .registry.subresources import Subresources
+from .registry.tokenrequests import TokenRequests
 from .settings import Settings
 from .store.base import Store
 
@@ -62,18 +71,32 @@ class App:
 
 
 def compose(
-    settings: Settings, store: Store, registry: Registry, clock: Clock, kubelets: SSLContext | None = None
+    settings: Settings,
+    store: Store,
+    registry: Registry,
+    clock: Clock,
+    kubelets: SSLContext | None = None,
+    key: Key | None = None,
 ) -> App:
-    """Wire the layers around an open store. `kubelets` is the TLS client context for the way to the nodes."""
+    """Wire the layers around an open store.
+
+    `kubelets` is the TLS client context for the way to the nodes. `key` signs service accounts' tokens; without
+    one they hold as long as this server.
+    """
     random = PooledRandom()
     cache = settings.data_dir / "cache" if settings.data_dir != Path() else None
     schemas = definitions.load(registry, cache_dir=cache)
     decoder = Decoder(Schema(schemas))
+    authorizer = Authorizer(store)
+    known = tokens.load(Path(settings.token_file)) if settings.token_file else tokens.Tokens({})
+    accounts = Accounts(store, key or Key(new_key()), clock, settings.service_account_issuer, settings.api_audiences)
+    authenticator = Authenticator(known, accounts)
+    guard = escalation.plugin(Escalation(authorizer.rbac, authorizer))
     allocator = ServiceAllocator(store, settings.network, clock, random)
     pipeline = Pipeline(
         store,
         decoder=decoder,
-        admission=Chain(PLUGINS),
+        admission=Chain((*PLUGINS, guard)),
         companions=Companions((allocator,)),
         clock=clock,
         random=random,
@@ -93,22 +116,24 @@ def compose(
             renderer=renderer,
             watches=watches,
             proxy=proxy,
+            reviews=Reviews(decoder, authorizer, authenticator),
+            token_requests=TokenRequests(pipeline, accounts),
             body_timeout_s=settings.body_timeout_s,
         )
     )
     documents = Documents(registry, lambda: schemas, f"{settings.host}:{settings.port}")
     collector = CollectorRegistry()
-    known = tokens.load(Path(settings.token_file)) if settings.token_file else tokens.Tokens({})
     middlewares = (
         request_id(),
         audit(settings.audit, clock),
         metrics(collector, clock),
         errors(),
-        authn(known),
-        authz(Authorizer(pods_of(store))),
+        authn(authenticator, anonymous=settings.anonymous_auth),
+        impersonate(authorizer),
+        authz(authorizer),
         flow(settings.max_in_flight),
     )
-    handler = chain(middlewares, _router(_routes(documents, collector), documents, verbs))
+    handler = chain(middlewares, _router(_routes(documents, collector, accounts), documents, verbs))
 
     async def serve(request: web.BaseRequest) -> web.StreamResponse:
         call = Call(request)
@@ -118,7 +143,7 @@ def compose(
     return App(serve, pipeline, registry, reader, watches, proxy)
 
 
-def _routes(documents: Documents, collector: CollectorRegistry) -> Mapping[str, Handler]:
+def _routes(documents: Documents, collector: CollectorRegistry, accounts: Accounts) -> Mapping[str, Handler]:
     """Every fixed path."""
     checks: dict[str, Callable[[], bool]] = {"ping": lambda: True}
     return {
@@ -130,6 +155,8 @@ def _routes(documents: Documents, collector: CollectorRegistry) -> Mapping[str, 
         "/livez": health("livez", checks),
         "/readyz": health("readyz", checks),
         "/metrics": metrics_page(collector),
+        openid.CONFIGURATION: openid.configuration(accounts, documents.address),
+        openid.KEYS: openid.keys(accounts),
     }
 
 

@@ -18,6 +18,7 @@ from miniplane import aio, pki
 from miniplane.aio import Clock, SystemClock
 from miniplane.kinds import REGISTRY
 from miniplane.observe import logs
+from miniplane.tokens import Key
 
 from .app import App, compose
 from .http.protocol import Server
@@ -129,7 +130,7 @@ async def run(settings: Settings, *, ready: Callable[[], None], clock: Clock | N
         port = listener.getsockname()[1]
         context, kubelets = _prepare(settings, port)
         async with open_store(_database(settings)) as store:
-            app = compose(settings, store, REGISTRY, clock, kubelets)
+            app = compose(settings, store, REGISTRY, clock, kubelets, Key.load(settings.data_dir / "pki/sa.key"))
             await bootstrap(app.pipeline, REGISTRY, settings.network, port)
             expiring = expiry.run(store, REGISTRY, clock, ttl_s=settings.event_ttl_s)
             async with _serving(app, settings, listener, context), aio.background(expiring, _guard(store)):

@@ -32,6 +32,14 @@ class Settings:
     """Nodes that a certificate and a kubeconfig file are made for at start."""
     token_file: str = ""
     """CSV file of bearer tokens: token,user,uid,"group1,group2" (--token-auth-file). Empty for none."""
+    anonymous_auth: bool = False
+    """Whether requests without a credential are those of `system:anonymous`, whom RBAC may allow something
+    (--anonymous-auth). Off: they are refused but for health and version."""
+    service_account_issuer: str = "https://kubernetes.default.svc.cluster.local"
+    """Who service accounts' tokens say has made them (--service-account-issuer)."""
+    api_audiences: tuple[str, ...] = ()
+    """Audiences of tokens that this API takes, and of tokens that are asked for without any (--api-audiences). Empty:
+    the issuer."""
     max_body_bytes: int = 3 * 1024 * 1024
     """Largest request body; above it 413. Upstream's own limit."""
     body_timeout_s: float = 60.0

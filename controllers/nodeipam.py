@@ -1,9 +1,11 @@
 """Node IPAM: cuts each Node's pod range out of the cluster's, once and for good.
 
-The next block after the last one handed out, round the range; a block is free again when its Node is gone. Upstream:
+The next block after the last one handed out, round the range; a block is free again when its Node is gone, and a Node
+that comes back gets what it had where nobody has it now. Upstream:
 pkg/controller/nodeipam/ipam (range allocator and cidrset).
 """
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -11,6 +13,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from miniplane.api import meta
 from miniplane.api.kind import Object
 from miniplane.api.meta import Key
+from miniplane.api.wellknown import POD_RANGES
 from miniplane.config import Network
 from miniplane.kinds import NODE
 from miniplane.runtime import DONE, Context, On, Result, again
@@ -52,6 +55,13 @@ class CidrSet:
         last = min(int(cidr.broadcast_address) - int(self.whole.network_address), self.size * step - 1) // step
         return range(first, last + 1)
 
+    def claim(self, wanted: Cidr, used: Iterable[Cidr]) -> Cidr | None:
+        """The block that is wanted, if it is one and nobody has it."""
+        indexes = self.indexes(wanted)
+        if len(indexes) != 1 or self.block(indexes[0]) != wanted or any(wanted.overlaps(cidr) for cidr in used):
+            return None
+        return wanted
+
     def next(self, used: Iterable[Cidr]) -> Cidr | None:
         """The next free block after the last one, or None; remembers it."""
         taken = {index for cidr in used for index in self.indexes(cidr)}
@@ -86,6 +96,21 @@ def pod_cidrs(node: Object) -> Sequence[str]:
     return spec.get("podCIDRs") or ([spec["podCIDR"]] if spec.get("podCIDR") else [])
 
 
+def wishes(node: Object) -> list[Cidr]:
+    """The ranges that a Node says to have had before somebody deleted it."""
+    found = []
+    for text in filter(None, meta.annotations(node).get(POD_RANGES, "").split(",")):
+        with contextlib.suppress(ValueError):
+            found.append(ip_network(text))
+    return found
+
+
+def _block(of: CidrSet, used: Sequence[Cidr], wanted: Sequence[Cidr]) -> Cidr | None:
+    """The block wished for, where it is free; else the next free one."""
+    claimed = (block for wish in wanted if (block := of.claim(wish, used)))
+    return next(claimed, None) or of.next(used)
+
+
 class NodeIpam:
     """The reconciler; keeps the sets, and blocks given to Nodes that the cache does not show yet."""
 
@@ -101,7 +126,7 @@ class NodeIpam:
         self._given = {uid: blocks for uid, blocks in self._given.items() if uid in alive}
         if node is None or pod_cidrs(node):
             return DONE
-        blocks = self._given.get(meta.uid(node)) or self._take(nodes)
+        blocks = self._given.get(meta.uid(node)) or self._take(nodes, wishes(node))
         if blocks is None:
             ctx.event(node, "Normal", "CIDRNotAvailable", f"Node {key.name} status is now: CIDRNotAvailable")
             return again(RETRY_S)
@@ -110,9 +135,9 @@ class NodeIpam:
         await ctx.client.patch(NODE, key, {"spec": {"podCIDR": texts[0], "podCIDRs": texts}})
         return DONE
 
-    def _take(self, nodes: Iterable[Object]) -> list[Cidr] | None:
+    def _take(self, nodes: Iterable[Object], wanted: Sequence[Cidr]) -> list[Cidr] | None:
         used = used_by(nodes) + self._reserved + [cidr for blocks in self._given.values() for cidr in blocks]
-        blocks = [found for set_ in self._sets if (found := set_.next(used))]
+        blocks = [found for set_ in self._sets if (found := _block(set_, used, wanted))]
         return blocks if len(blocks) == len(self._sets) else None
 
 

@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from miniplane import tokens
+
 LIFETIME = dt.timedelta(days=3650)
 """Ten years: a teaching or test cluster must not die of an expired certificate."""
 SKEW = dt.timedelta(minutes=5)
@@ -180,6 +182,7 @@ def ensure(data_dir: Path, *, server: str, nodes: Sequence[str] = (), hosts: Seq
         write_private(where.key, made.key)
         write_private(where.cert, made.cert)
     authority = Pair(where.cert.read_bytes(), where.key.read_bytes())
+    _ensure_token_key(data_dir)
     names = dict.fromkeys((*API_SERVER_NAMES, urlsplit(server).hostname or "localhost", *hosts))
     _ensure_pair(data_dir, "apiserver", authority, Subject("kube-apiserver", hosts=tuple(names)))
     _ensure_pair(data_dir, "kubelet-client", authority, Subject("kube-apiserver", ("system:masters",)))
@@ -195,6 +198,15 @@ def ensure(data_dir: Path, *, server: str, nodes: Sequence[str] = (), hosts: Seq
         document = kubeconfig(server, authority.cert, pair, user=subject.user)
         if not (data_dir / file_name).exists() or (data_dir / file_name).read_bytes() != document:
             write_private(data_dir / file_name, document)
+
+
+def _ensure_token_key(data_dir: Path) -> None:
+    """The key that signs service accounts' tokens, and its public half beside it."""
+    path = data_dir / "pki" / "sa.key"
+    if not path.exists():
+        key = tokens.new_key()
+        write_private(path.with_suffix(".pub"), tokens.Key(key).public_pem)
+        write_private(path, key)
 
 
 def kubeconfig(server: str, ca: bytes, pair: Pair, *, user: str, cluster: str = "miniplane") -> bytes:

@@ -15,7 +15,7 @@ from miniplane.aio import Clock, done_within, stop
 from miniplane.api import meta
 from miniplane.api.kind import Object
 from miniplane.api.meta import Key
-from miniplane.api.wellknown import HOSTNAME, KUBELET_ADDRESS, OWN
+from miniplane.api.wellknown import HOSTNAME, KUBELET_ADDRESS, OWN, POD_RANGES
 from miniplane.client import Client, PatchType
 from miniplane.errors import AlreadyExists, ApiError, NotFound
 from miniplane.kinds import NODE
@@ -52,11 +52,12 @@ class NodeFacts:
 def node_object(facts: NodeFacts, before: Object | None = None) -> Object:
     """The Node as it is registered; its status comes after.
 
-    A Node that somebody deleted `before` comes back with its pod ranges, since its pods still have their addresses,
-    and with what other parts of this agent have told in annotations.
+    A Node that somebody deleted `before` comes back with a wish for its pod ranges, since its pods still have their
+    addresses, and with what other parts of this agent have told in annotations.
     """
     architecture = _architecture()
-    ranges, told = (before or {}).get("spec") or {}, meta.annotations(before or {})
+    spec, told = (before or {}).get("spec") or {}, meta.annotations(before or {})
+    ranges = ",".join(spec.get("podCIDRs") or ())
     return {
         "apiVersion": "v1",
         "kind": "Node",
@@ -66,10 +67,11 @@ def node_object(facts: NodeFacts, before: Object | None = None) -> Object:
             "annotations": {
                 **{name: value for name, value in told.items() if name.startswith(OWN)},
                 KUBELET_ADDRESS: f"{facts.kubelet_host}:{facts.kubelet_port}",
+                **({POD_RANGES: ranges} if ranges else {}),
                 **facts.annotations,
             },
         },
-        "spec": {name: ranges[name] for name in ("podCIDR", "podCIDRs") if ranges.get(name)},
+        "spec": {},
     }
 
 

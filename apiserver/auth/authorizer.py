@@ -1,148 +1,95 @@
-"""Authorisation: administrators may do all, controllers nearly all, a node what a node needs, others nothing.
+"""Authorisation: administrators may do all; nodes what the node authoriser says; everybody what RBAC allows.
 
-The node rules follow upstream's node authoriser (plugin/pkg/auth/authorizer/node): which objects of a kind a node may
-write is left to the NodeRestriction admission plugin, which sees the object.
+Upstream's order of authorisers: `system:masters`, Node, RBAC; the first that allows decides.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass, replace
 
-from miniplane.api.kind import Object
-from miniplane.api.wellknown import NODE_LEASE_NAMESPACE
 from miniplane.errors import ApiError, Reason, Resource, forbidden
 
-from .identity import ANONYMOUS, CONTROLLERS, Action, User
+from ..store.base import Store
+from .identity import Action, User
+from .nodes import Nodes
+from .rbac.index import Rbac
+from .rbac.rules import EVERYTHING, Rule
 
-DISCOVERY = ("/api", "/apis", "/openapi", "/version", "/healthz", "/livez", "/readyz")
-"""Paths, with what is below them, that every known user may read."""
-_READ = frozenset(("get", "list", "watch"))
-_WRITE = frozenset(("create", "update", "patch"))
-_NODE_ONLY = frozenset(
-    (("pods", "exec"), ("pods", "attach"), ("pods", "portforward"), ("pods", "log"), ("nodes", "proxy"))
-)
-"""What reaches into a node: no controller does."""
+_STREAMS = frozenset(("exec", "attach", "portforward"))
+_KUBELET_STREAMS = ("exec", "attach", "portforward", "run", "cri")
 
-_NODE_RULES: Mapping[tuple[str, str, str], frozenset[str]] = {
-    ("", "nodes", ""): _READ | _WRITE,
-    ("", "nodes", "status"): _READ | _WRITE,
-    ("", "pods", ""): _READ | {"delete"},
-    ("", "pods", "status"): _READ | _WRITE,
-    ("", "pods", "eviction"): frozenset(("create",)),
-    ("", "services", ""): _READ,
-    ("", "endpoints", ""): _READ,
-    ("", "namespaces", ""): _READ,
-    ("", "serviceaccounts", ""): _READ,
-    ("", "events", ""): frozenset(("create", "update", "patch")),
-    ("events.k8s.io", "events", ""): frozenset(("create", "update", "patch")),
-    ("discovery.k8s.io", "endpointslices", ""): _READ,
-    ("networking.k8s.io", "networkpolicies", ""): _READ,
-    ("policy.networking.k8s.io", "clusternetworkpolicies", ""): _READ,
-    ("policy.networking.k8s.io", "adminnetworkpolicies", ""): _READ,
-    ("policy.networking.k8s.io", "baselineadminnetworkpolicies", ""): _READ,
-    ("networking.k8s.io", "ingresses", ""): _READ,
-    ("networking.k8s.io", "ingressclasses", ""): _READ,
-    ("networking.k8s.io", "servicecidrs", ""): _READ,
-    ("networking.k8s.io", "ipaddresses", ""): _READ,
-    ("coordination.k8s.io", "leases", ""): _READ | _WRITE | {"delete"},
-}
 
-PodsOf = Callable[[str], Iterable[Object]]
-"""The pods bound to a node."""
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """An answer, and why where somebody can say."""
+
+    allowed: bool
+    reason: str = ""
 
 
 class Authorizer:
-    """Decides by user and action alone; `pods_of` tells which secrets and config maps a node has a reason to read."""
+    """Decides by user and action alone."""
 
-    def __init__(self, pods_of: PodsOf) -> None:
-        self._pods_of = pods_of
+    def __init__(self, store: Store) -> None:
+        self.rbac = Rbac(store)
+        self._nodes = Nodes(store)
+
+    def allows(self, user: User, action: Action) -> bool:
+        """Whether the user may: microseconds, for every request asks."""
+        return (
+            user.is_admin
+            or (user.node != "" and self._nodes.check(user.node, action)[0])
+            or self.rbac.allows(user, action)
+        )
 
     def check(self, user: User, action: Action) -> None:
         """Nothing if the user may.
 
+        Opening a stream into a pod is `create` however it is asked for: reading alone must not be enough to run
+        commands (upstream's AuthorizePodWebsocketUpgradeCreatePermission).
+
         Raises:
             ApiError: Forbidden, in upstream's words.
         """
+        self._require(user, action)
+        if action.verb == "get" and action.subresource and _is_stream(action):
+            self._require(user, replace(action, verb="create"))
+
+    def _require(self, user: User, action: Action) -> None:
+        if not self.allows(user, action):
+            raise refusal(user, action, self.decide(user, action).reason)
+
+    def decide(self, user: User, action: Action) -> Decision:
+        """The answer with its reason: for reviews and refusals."""
         if user.is_admin:
-            return
-        if not action.resource:
-            allowed, why = self._path(user, action), ""
-        elif user.name == CONTROLLERS:
-            allowed, why = (action.resource, action.subresource) not in _NODE_ONLY, ""
-        elif user.node:
-            allowed, why = self._node(user.node, action)
-        else:
-            allowed, why = False, ""
-        if not allowed:
-            raise _refusal(user, action, why)
+            return Decision(allowed=True)
+        reasons = []
+        if user.node:
+            allowed, why = self._nodes.check(user.node, action)
+            if allowed:
+                return Decision(allowed=True, reason=why)
+            reasons.append(why)
+        allowed = self.rbac.allows(user, action)
+        reasons.append(self.rbac.explain(user, action))
+        if allowed:
+            return Decision(allowed=True, reason=reasons[-1])
+        return Decision(allowed=False, reason="\n".join(filter(None, reasons)))
 
-    @staticmethod
-    def _path(user: User, action: Action) -> bool:
-        if action.verb not in ("get", "head"):
-            return False
-        if user is ANONYMOUS:
-            return True  # authentication has let only public paths through
-        return any(action.path == path or action.path.startswith(path + "/") for path in DISCOVERY)
-
-    def _node(self, node: str, action: Action) -> tuple[bool, str]:
-        if not action.group and action.resource in ("secrets", "configmaps") and not action.subresource:
-            return self._referenced(node, action)
-        allowed = action.verb in _NODE_RULES.get((action.group, action.resource, action.subresource), ())
-        if allowed and action.resource == "leases":
-            if action.namespace != NODE_LEASE_NAMESPACE:
-                return False, f'can only access leases in the "{NODE_LEASE_NAMESPACE}" system namespace'
-            if action.name and action.name != node:
-                return False, "can only access node lease with the same name as the requesting node"
-        return allowed, ""
-
-    def _referenced(self, node: str, action: Action) -> tuple[bool, str]:
-        if action.verb not in _READ:
-            return False, ""
-        if not action.name:
-            return False, "can only read resources of this type by name"
-        for pod in self._pods_of(node):
-            if (pod.get("metadata") or {}).get("namespace") != action.namespace:
-                continue
-            if (action.resource, action.name) in references(pod):
-                return True, ""
-        return False, f"no relationship found between node '{node}' and this object"
+    def rules(self, user: User, namespace: str) -> list[Rule]:
+        """What the user may do in a namespace, as far as rules say it."""
+        held = list(EVERYTHING) if user.is_admin else []
+        return held + self.rbac.rules(user, namespace)
 
 
-def references(pod: Object) -> Iterator[tuple[str, str]]:
-    """The secrets and config maps that a pod's spec names, as (resource, name)."""
-    spec = pod.get("spec") or {}
-    for secret in spec.get("imagePullSecrets") or ():
-        yield "secrets", secret.get("name", "")
-    for volume in spec.get("volumes") or ():
-        yield from _of_volume(volume)
-        for source in (volume.get("projected") or {}).get("sources") or ():
-            yield from _of_source(source, "name")
-    for container in (*(spec.get("containers") or ()), *(spec.get("initContainers") or ())):
-        for source in container.get("envFrom") or ():
-            yield from _of_references(source, ("configMapRef", "secretRef"))
-        for variable in container.get("env") or ():
-            yield from _of_references(variable.get("valueFrom") or {}, ("configMapKeyRef", "secretKeyRef"))
+def _is_stream(action: Action) -> bool:
+    """Whether a read runs or reaches something in a pod, by the API server's own paths or a kubelet's behind it."""
+    if action.resource == "pods":
+        return action.subresource in _STREAMS
+    if (action.resource, action.subresource) != ("nodes", "proxy"):
+        return False
+    return action.path.partition("/proxy/")[2].lower().startswith(tuple(f"{stream}/" for stream in _KUBELET_STREAMS))
 
 
-def _of_volume(volume: Object) -> Iterator[tuple[str, str]]:
-    if source := volume.get("secret"):
-        yield "secrets", source.get("secretName", "")
-    if source := volume.get("configMap"):
-        yield "configmaps", source.get("name", "")
-
-
-def _of_source(source: Object, key: str) -> Iterator[tuple[str, str]]:
-    for field, resource in (("secret", "secrets"), ("configMap", "configmaps")):
-        if reference := source.get(field):
-            yield resource, reference.get(key, "")
-
-
-def _of_references(source: Mapping[str, Any], fields: tuple[str, str]) -> Iterator[tuple[str, str]]:
-    for field, resource in zip(fields, ("configmaps", "secrets"), strict=True):
-        if reference := source.get(field):
-            yield resource, reference.get("name", "")
-
-
-def _refusal(user: User, action: Action, why: str) -> Exception:
+def refusal(user: User, action: Action, why: str) -> ApiError:
+    """The Forbidden that tells a user what may not be done."""
     reason = f": {why}" if why else ""
     if not action.resource:
         text = f'forbidden: User "{user.name}" cannot {action.verb} path "{action.path}"{reason}'

@@ -2,9 +2,14 @@
 
 from dataclasses import dataclass, field
 
+from miniplane.api.kind import Object
+
 MASTERS = "system:masters"
 NODES = "system:nodes"
 AUTHENTICATED = "system:authenticated"
+UNAUTHENTICATED = "system:unauthenticated"
+SERVICE_ACCOUNTS = "system:serviceaccounts"
+ACCOUNT_PREFIX = "system:serviceaccount:"
 NODE_PREFIX = "system:node:"
 CONTROLLERS = "system:kube-controller-manager"
 
@@ -16,6 +21,8 @@ class User:
     name: str
     groups: frozenset[str] = frozenset()
     uid: str = ""
+    extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """What else is known of the user, as `(key, values)`: which token was shown, which pod shows it."""
     node: str = field(init=False, default="")
     """The node that this identity belongs to; empty for everybody else."""
     is_admin: bool = field(init=False, default=False)
@@ -26,8 +33,19 @@ class User:
             object.__setattr__(self, "node", self.name.removeprefix(NODE_PREFIX))
         object.__setattr__(self, "is_admin", MASTERS in self.groups)
 
+    @property
+    def info(self) -> Object:
+        """The user as UserInfo objects tell it."""
+        info: Object = {"username": self.name}
+        if self.uid:
+            info["uid"] = self.uid
+        info["groups"] = sorted(self.groups)
+        if self.extra:
+            info["extra"] = {key: list(values) for key, values in self.extra}
+        return info
 
-ANONYMOUS = User("system:anonymous", frozenset({"system:unauthenticated"}))
+
+ANONYMOUS = User("system:anonymous", frozenset({UNAUTHENTICATED}))
 LOCAL_ADMIN = User("system:local", frozenset({MASTERS, AUTHENTICATED}))
 """Whoever can open the Unix socket, and everybody where plain HTTP was asked for."""
 SERVER = User("system:apiserver", frozenset({MASTERS, AUTHENTICATED}))

@@ -20,7 +20,19 @@ _FALSE = frozenset(("false", "False", "FALSE", "f", "F", "0", ""))
 class Call:
     """A request: its parts as they are found out, one attribute per stage."""
 
-    __slots__ = ("action", "id", "method", "path", "query", "query_string", "request", "route", "user", "warnings")
+    __slots__ = (
+        "action",
+        "id",
+        "impersonator",
+        "method",
+        "path",
+        "query",
+        "query_string",
+        "request",
+        "route",
+        "user",
+        "warnings",
+    )
 
     def __init__(self, request: web.BaseRequest) -> None:
         raw, _, self.query_string = request._message.path.partition("?")  # noqa: SLF001  the raw target: parsing it as a URL costs more than the rest of the routing
@@ -32,6 +44,8 @@ class Call:
         )
         self.id = ""
         self.user: User = ANONYMOUS
+        self.impersonator: User | None = None
+        """Who really asks, where `user` is impersonated."""
         self.route: Route | None = None
         self.action: Action | None = None
         self.warnings: list[str] = []

@@ -54,7 +54,7 @@ class Documents:
     def __init__(self, registry: Registry, definitions: Callable[[], Definitions], server_address: str) -> None:
         self._registry = registry
         self._definitions = definitions
-        self._address = server_address
+        self.address = server_address
         self._kept: dict[tuple[str, ...], Document] = {}
 
     def _keep(self, key: tuple[str, ...], make: Callable[[], Any], content_type: str = JSON) -> Document:
@@ -67,7 +67,7 @@ class Documents:
         """`/api`: versions of the core group, or its half of aggregated discovery."""
         if aggregated := self._aggregated(call, core=True):
             return aggregated
-        return self._keep(("api",), lambda: discovery.api_versions(self._registry, self._address)).answer(call)
+        return self._keep(("api",), lambda: discovery.api_versions(self._registry, self.address)).answer(call)
 
     async def apis(self, call: Call) -> Response:
         """`/apis`: the groups, or their half of aggregated discovery."""

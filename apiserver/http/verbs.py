@@ -11,7 +11,9 @@ from ..registry.patching import Patcher
 from ..registry.pipeline import Pipeline, Update
 from ..registry.reading import ListOptions, Page, Reader, Selection, invalid_option, parse_revision
 from ..registry.request import Body, FieldValidation, Target, WriteOptions, Written
+from ..registry.reviews import Reviews
 from ..registry.subresources import Subresources, scale_of
+from ..registry.tokenrequests import TokenRequests
 from .call import Call, Response
 from .proxy import NodeProxy
 from .render import Renderer
@@ -34,6 +36,8 @@ class Resources:
     renderer: Renderer
     watches: Watches
     proxy: NodeProxy
+    reviews: Reviews
+    token_requests: TokenRequests
     body_timeout_s: float
 
 
@@ -95,6 +99,7 @@ class Verbs:
             ("binding", "POST"): ("create", self._bind),
             ("eviction", "POST"): ("create", self._evict),
             ("finalize", "PUT"): ("update", self._finalize),
+            ("token", "POST"): ("create", self._request_token),
         }
 
     async def serve(self, call: Call) -> Response:
@@ -163,8 +168,21 @@ class Verbs:
         return resources.renderer.page(call, target.kind, page)
 
     async def _create(self, call: Call, target: Target) -> Response:
+        if not target.kind.stored:
+            return await self._review(call, target)
         written = await self._resources.pipeline.create(target, await self._body(call), write_options(call))
         return self._written(call, target, written)
+
+    async def _review(self, call: Call, target: Target) -> Response:
+        body, options = await self._body(call), write_options(call)
+        answer = self._resources.reviews.answer(target, body, options, call.warnings)
+        return self._resources.renderer.object(call, answer, 201)
+
+    async def _request_token(self, call: Call, target: Target) -> Response:
+        body, options = await self._body(call), write_options(call)
+        return self._resources.renderer.object(
+            call, await self._resources.token_requests.create(target, body, options), 201
+        )
 
     async def _put(self, call: Call, target: Target, subresource: str = "") -> Response:
         body, options = await self._body(call), write_options(call)

@@ -22,6 +22,7 @@ def _body(group: str, kind: str, definition: str) -> Kind:
 SCALE_BODY = _body("autoscaling", "Scale", SCALE)
 BINDING = _body("", "Binding", "io.k8s.api.core.v1.Binding")
 EVICTION = _body("policy", "Eviction", "io.k8s.api.policy.v1.Eviction")
+TOKEN_REQUEST = _body("authentication.k8s.io", "TokenRequest", "io.k8s.api.authentication.v1.TokenRequest")
 DELETE_OPTIONS = _body("", "DeleteOptions", f"{META}DeleteOptions")
 
 

@@ -1,4 +1,4 @@
-"""What every cluster has from the start: system namespaces, the first ServiceCIDR, the `kubernetes` Service.
+"""What every cluster has from the start: roles, system namespaces, the first ServiceCIDR, the `kubernetes` Service.
 
 Made at each start where missing, so a database of any age ends up complete; the endpoints of `kubernetes` follow the
 port that the server really has.
@@ -14,6 +14,7 @@ from miniplane.errors import AlreadyExists, ApiError
 
 from ..auth.identity import SERVER
 from ..store.base import Entry
+from . import policy
 from .pipeline import Pipeline, Update
 from .request import Target, WriteOptions
 
@@ -24,6 +25,7 @@ _NAME = "kubernetes"
 async def bootstrap(pipeline: Pipeline, registry: Registry, network: Network, port: int) -> None:
     """Make what is missing."""
     make = _Maker(pipeline, registry)
+    await policy.reconcile(pipeline, registry)
     for name in SYSTEM_NAMESPACES:
         await make.create("v1", "Namespace", {"metadata": {"name": name}})
     cidrs = list(network.service_cidrs)

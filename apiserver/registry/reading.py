@@ -324,14 +324,3 @@ def too_large(wanted: int, current: int) -> ApiError:
         causes=[Cause("ResourceVersionTooLarge", "Too large resource version")],
         retry_after_s=1,
     )
-
-
-def pods_of(store: Store) -> Callable[[str], Iterator[Object]]:
-    """The function that finds the pods bound to a node."""
-
-    def find(node: str) -> Iterator[Object]:
-        for entry in store.list("/pods").entries:
-            if (entry.obj.get("spec") or {}).get("nodeName") == node:
-                yield entry.obj
-
-    return find

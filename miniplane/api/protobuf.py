@@ -191,6 +191,11 @@ def _is_zero(item: Any, node: Node) -> bool:
 def _entry(data: memoryview, values: Node, depth: int) -> tuple[str, Any]:
     """A map's key and value; either may be missing and is then empty."""
     parts = {number: value for number, _, value in _fields(data)}
+    if isinstance(values, ListNode):  # a list has a message of its own around it
+        fields = _fields(_raw(parts.get(2, b"")))
+        return _text(parts.get(1, b"")), [
+            _value(part, values.items, depth) for number, _, part in fields if number == 1
+        ]
     item = _value(parts[2], values, depth) if 2 in parts else values.zero  # noqa: PLR2004  key 1, value 2
     return _text(parts.get(1, b"")), item
 

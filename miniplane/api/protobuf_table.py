@@ -16,6 +16,7 @@ ObjectMeta 1 name 2 generateName 3 namespace 4 selfLink 5 uid 6 resourceVersion 
 OwnerReference 1 kind 3 name 4 uid 5 apiVersion 6 controller? 7 blockOwnerDeletion?
 ManagedFieldsEntry 1 manager 2 operation 3 apiVersion 4 time? 6 fieldsType 7 fieldsV1? 8 subresource
 LabelSelector 1 matchLabels 2 matchExpressions
+FieldSelectorRequirement 1 key 2 operator 3 values
 LabelSelectorRequirement 1 key 2 operator 3 values
 Condition 1 type 2 status 3 observedGeneration 4 lastTransitionTime 5 reason 6 message
 DeleteOptions 1 gracePeriodSeconds? 2 preconditions? 3 orphanDependents? 4 propagationPolicy? 5 dryRun
@@ -156,10 +157,46 @@ ReplicaSetStatus 1 replicas 2 fullyLabeledReplicas 3 observedGeneration 4 readyR
   7 terminatingReplicas?
 ReplicaSetCondition 1 type 2 status 3 lastTransitionTime 4 reason 5 message
 """,
+    "authentication.v1": """
+TokenReview 1 metadata 2 spec 3 status
+TokenReviewSpec 1 token 2 audiences
+TokenReviewStatus 1 authenticated 2 user 3 error 4 audiences
+UserInfo 1 username 2 uid 3 groups 4 extra
+SelfSubjectReview 1 metadata 2 status
+SelfSubjectReviewStatus 1 userInfo
+TokenRequest 1 metadata 2 spec 3 status
+TokenRequestSpec 1 audiences 3 boundObjectRef? 4 expirationSeconds?
+TokenRequestStatus 1 token 2 expirationTimestamp
+BoundObjectReference 1 kind 2 apiVersion 3 name 4 uid
+""",
+    "authorization.v1": """
+SubjectAccessReview 1 metadata 2 spec 3 status
+LocalSubjectAccessReview 1 metadata 2 spec 3 status
+SubjectAccessReviewSpec 1 resourceAttributes? 2 nonResourceAttributes? 3 user 4 groups 5 extra 6 uid
+SelfSubjectAccessReview 1 metadata 2 spec 3 status
+SelfSubjectAccessReviewSpec 1 resourceAttributes? 2 nonResourceAttributes?
+SubjectAccessReviewStatus 1 allowed 2 reason 3 evaluationError 4 denied
+ResourceAttributes 1 namespace 2 verb 3 group 4 version 5 resource 6 subresource 7 name 8 fieldSelector?
+  9 labelSelector?
+FieldSelectorAttributes 1 rawSelector 2 requirements
+LabelSelectorAttributes 1 rawSelector 2 requirements
+NonResourceAttributes 1 path 2 verb
+SelfSubjectRulesReview 1 metadata 2 spec 3 status
+SelfSubjectRulesReviewSpec 1 namespace
+SubjectRulesReviewStatus 1 resourceRules 2 nonResourceRules 3 incomplete 4 evaluationError
+ResourceRule 1 verbs 2 apiGroups 3 resources 4 resourceNames
+NonResourceRule 1 verbs 2 nonResourceURLs
+""",
     "autoscaling.v1": """
 Scale 1 metadata 2 spec 3 status
 ScaleSpec 1 replicas
 ScaleStatus 1 replicas 2 selector
+""",
+    "certificates.v1": """
+CertificateSigningRequest 1 metadata 2 spec 3 status
+CertificateSigningRequestSpec 1 request 2 username 3 uid 4 groups 5 usages 6 extra 7 signerName 8 expirationSeconds?
+CertificateSigningRequestStatus 1 conditions 2 certificate
+CertificateSigningRequestCondition 1 type 2 reason 3 message 4 lastUpdateTime 5 lastTransitionTime 6 status
 """,
     "coordination.v1": """
 Lease 1 metadata 2 spec
@@ -206,6 +243,16 @@ ParentReference 1 group 2 resource 3 namespace 4 name
 ServiceCIDR 1 metadata 2 spec 3 status
 ServiceCIDRSpec 1 cidrs
 ServiceCIDRStatus 1 conditions
+""",
+    "rbac.v1": """
+Role 1 metadata 2 rules
+ClusterRole 1 metadata 2 rules 3 aggregationRule?
+PolicyRule 1 verbs 2 apiGroups 3 resources 4 resourceNames 5 nonResourceURLs
+AggregationRule 1 clusterRoleSelectors
+RoleBinding 1 metadata 2 subjects 3 roleRef
+ClusterRoleBinding 1 metadata 2 subjects 3 roleRef
+Subject 1 kind 2 apiGroup 3 name 4 namespace
+RoleRef 1 apiGroup 2 kind 3 name
 """,
     "policy.v1": """
 Eviction 1 metadata 2 deleteOptions?

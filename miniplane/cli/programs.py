@@ -47,7 +47,7 @@ def give(data_dir: Path, name: str, folder: Path) -> None:
     """Copy one program's certificates and kubeconfig file, and the CA's certificate but never its key."""
     wanted = ["pki/ca.crt", f"pki/{name}.crt", f"pki/{name}.key"]
     if name == "apiserver":
-        wanted += ["pki/kubelet-client.crt", "pki/kubelet-client.key"]
+        wanted += ["pki/kubelet-client.crt", "pki/kubelet-client.key", "pki/sa.key", "pki/sa.pub"]
     else:
         wanted.append("kubeconfig" if name == "admin" else f"{name}.kubeconfig")
     (folder / "pki").mkdir(parents=True, exist_ok=True)

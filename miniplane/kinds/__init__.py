@@ -6,6 +6,12 @@ Everything that serves, prints, validates or documents kinds iterates `KINDS`; n
 from miniplane.api.kind import Registry
 from miniplane.kinds.apps.deployment import DEPLOYMENT
 from miniplane.kinds.apps.replicaset import REPLICA_SET
+from miniplane.kinds.authentication.selfsubjectreview import SELF_SUBJECT_REVIEW
+from miniplane.kinds.authentication.tokenreview import TOKEN_REVIEW
+from miniplane.kinds.authorization.localsubjectaccessreview import LOCAL_SUBJECT_ACCESS_REVIEW
+from miniplane.kinds.authorization.selfsubjectaccessreview import SELF_SUBJECT_ACCESS_REVIEW
+from miniplane.kinds.authorization.selfsubjectrulesreview import SELF_SUBJECT_RULES_REVIEW
+from miniplane.kinds.authorization.subjectaccessreview import SUBJECT_ACCESS_REVIEW
 from miniplane.kinds.coordination.lease import LEASE
 from miniplane.kinds.core.configmap import CONFIG_MAP
 from miniplane.kinds.core.endpoints import ENDPOINTS
@@ -25,11 +31,17 @@ from miniplane.kinds.networking.servicecidr import SERVICE_CIDR
 from miniplane.kinds.policy.adminnetworkpolicy import ADMIN_NETWORK_POLICY
 from miniplane.kinds.policy.baselineadminnetworkpolicy import BASELINE_ADMIN_NETWORK_POLICY
 from miniplane.kinds.policy.clusternetworkpolicy import CLUSTER_NETWORK_POLICY
+from miniplane.kinds.rbac.clusterrole import CLUSTER_ROLE
+from miniplane.kinds.rbac.clusterrolebinding import CLUSTER_ROLE_BINDING
+from miniplane.kinds.rbac.role import ROLE
+from miniplane.kinds.rbac.rolebinding import ROLE_BINDING
 
 __all__ = [
     "ADMIN_NETWORK_POLICY",
     "BASELINE_ADMIN_NETWORK_POLICY",
     "CLUSTER_NETWORK_POLICY",
+    "CLUSTER_ROLE",
+    "CLUSTER_ROLE_BINDING",
     "CONFIG_MAP",
     "DEPLOYMENT",
     "ENDPOINTS",
@@ -40,16 +52,25 @@ __all__ = [
     "IP_ADDRESS",
     "KINDS",
     "LEASE",
+    "LOCAL_SUBJECT_ACCESS_REVIEW",
     "NAMESPACE",
     "NETWORK_POLICY",
     "NODE",
     "POD",
     "REGISTRY",
     "REPLICA_SET",
+    "REVIEWS",
+    "ROLE",
+    "ROLE_BINDING",
     "SECRET",
+    "SELF_SUBJECT_ACCESS_REVIEW",
+    "SELF_SUBJECT_REVIEW",
+    "SELF_SUBJECT_RULES_REVIEW",
     "SERVICE",
     "SERVICE_ACCOUNT",
     "SERVICE_CIDR",
+    "SUBJECT_ACCESS_REVIEW",
+    "TOKEN_REVIEW",
 ]
 
 KINDS = (
@@ -74,8 +95,22 @@ KINDS = (
     BASELINE_ADMIN_NETWORK_POLICY,
     ENDPOINT_SLICE,
     LEASE,
+    ROLE,
+    CLUSTER_ROLE,
+    ROLE_BINDING,
+    CLUSTER_ROLE_BINDING,
 )
-"""Every kind, in the order of discovery; the first of a group places the group."""
+"""Every stored kind, in the order of discovery; the first of a group places the group."""
 
-REGISTRY = Registry(KINDS)
+REVIEWS = (
+    TOKEN_REVIEW,
+    SELF_SUBJECT_REVIEW,
+    SUBJECT_ACCESS_REVIEW,
+    SELF_SUBJECT_ACCESS_REVIEW,
+    LOCAL_SUBJECT_ACCESS_REVIEW,
+    SELF_SUBJECT_RULES_REVIEW,
+)
+"""The kinds of questions: created, answered, and stored nowhere."""
+
+REGISTRY = Registry((*KINDS, *REVIEWS))
 """The kinds by every name they have."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from miniplane.api.kind import Kind
-from miniplane.kinds import KINDS
+from miniplane.kinds import KINDS, REVIEWS
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = ("miniplane", "apiserver", "controllers", "agents", "migrations")
@@ -110,10 +110,10 @@ def test_metric_names() -> None:
 
 
 def test_every_kind_is_in_the_list() -> None:
-    """A file that makes a Kind is one entry of `KINDS`: whatever iterates kinds then knows it."""
+    """A file that makes a Kind is one entry of a list: whatever iterates kinds then knows it."""
     made = []
     for path in sources("miniplane/kinds"):
         calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
         made += [path for node in calls if isinstance(node.func, ast.Name) and node.func.id == Kind.__name__]
-    assert len(made) == len(set(made)) == len(KINDS)
-    assert {path.stem for path in made} == {kind.kind.lower() for kind in KINDS}
+    assert len(made) == len(set(made)) == len((*KINDS, *REVIEWS))
+    assert {path.stem for path in made} == {kind.kind.lower() for kind in (*KINDS, *REVIEWS)}

@@ -5,18 +5,19 @@ from typing import Any
 from miniplane.errors import unauthorized
 
 from ...auth import certificates
+from ...auth.authenticator import Authenticator
 from ...auth.identity import ANONYMOUS, LOCAL_ADMIN, User
-from ...auth.tokens import Tokens
 from ..call import Call, Handler, Middleware, Response
 
 PUBLIC = frozenset(("/healthz", "/livez", "/readyz", "/version"))
 """Paths that nobody in particular may ask for."""
 
 
-def authn(tokens: Tokens) -> Middleware:
+def authn(authenticator: Authenticator, *, anonymous: bool = False) -> Middleware:
     """The middleware. Without TLS the transport itself is the credential: a Unix socket, or HTTP that was asked for.
 
-    A wrong token is refused even on a public path; so is no credential at all on any other.
+    A wrong token is refused even on a public path; so is no credential at all on any other,
+    unless `anonymous` hands all such requests to the authoriser.
     """
 
     def identify(call: Call) -> User | None:
@@ -28,14 +29,14 @@ def authn(tokens: Tokens) -> Middleware:
             return user
         if header:
             scheme, _, token = header.partition(" ")
-            return tokens.find(token.strip()) if scheme.lower() == "bearer" else None
+            return authenticator.find(token.strip()) if scheme.lower() == "bearer" else None
         if transport is not None and transport.get_extra_info("sslcontext") is None:
             return LOCAL_ADMIN
         return ANONYMOUS
 
     async def middleware(call: Call, handler: Handler) -> Response:
         user = identify(call)
-        if user is None or (user is ANONYMOUS and call.path.rstrip("/") not in PUBLIC):
+        if user is None or (user is ANONYMOUS and not anonymous and call.path.rstrip("/") not in PUBLIC):
             raise unauthorized()
         call.user = user
         return await handler(call)

@@ -63,13 +63,26 @@ class Api:
         self.app = app
 
     async def __call__(
-        self, method: str, path: str, body: Any = None, *, media: str = "", accept: str = "", **query: Any
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        media: str = "",
+        accept: str = "",
+        user: str = "",
+        token: str = "",
+        **query: Any,
     ) -> Answer:
-        """One request; a body that is no bytes is sent as JSON."""
+        """One request; a body that is no bytes is sent as JSON. `user` is impersonated; a `token` says who asks."""
         data: Any = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
         if data and len(data) > _WHOLE_BYTES:
             data = io.BytesIO(data)
         headers = {"Content-Type": media or "application/json"} if data is not None else {}
+        if user:
+            headers["Impersonate-User"] = user
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
         if accept:
             headers["Accept"] = accept
         params = {name: str(value) for name, value in query.items()}

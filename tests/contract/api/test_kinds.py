@@ -10,6 +10,7 @@ from miniplane.api.kind import Kind
 from miniplane.kinds import KINDS
 from tests.contract.api.conftest import MERGE, TABLE, Api, config_map, deployment, pod, service
 
+RULES = [{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}]
 SPEC = deployment()["spec"]
 BODIES: Mapping[str, dict[str, Any]] = {
     "Namespace": {},
@@ -33,6 +34,10 @@ BODIES: Mapping[str, dict[str, Any]] = {
     "ClusterNetworkPolicy": {"spec": {"tier": "Admin", "priority": 1, "subject": {"namespaces": {}}}},
     "AdminNetworkPolicy": {"spec": {"priority": 1, "subject": {"namespaces": {}}}},
     "BaselineAdminNetworkPolicy": {"spec": {"subject": {"namespaces": {}}}},
+    "Role": {"rules": RULES},
+    "ClusterRole": {"rules": RULES},
+    "RoleBinding": {"roleRef": {"kind": "Role", "name": "x"}, "subjects": [{"kind": "User", "name": "ann"}]},
+    "ClusterRoleBinding": {"roleRef": {"kind": "ClusterRole", "name": "x"}},
     "ServiceCIDR": {"spec": {"cidrs": ["10.97.0.0/24"]}},
     "IPAddress": {"spec": {"parentRef": {"resource": "services", "namespace": "default", "name": "web"}}},
     "EndpointSlice": {"addressType": "IPv4", "endpoints": [{"addresses": ["10.0.0.1"]}], "ports": [{"port": 80}]},

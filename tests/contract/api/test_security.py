@@ -115,8 +115,14 @@ async def test_controllers(cluster: Cluster) -> None:
     """The controllers may write what they like and reach into no container."""
     assert (await cluster.ask("controllers", "POST", PODS, pod()))[0] == 201
     assert (await cluster.ask("controllers", "GET", "/api/v1/secrets"))[0] == 200
-    assert (await cluster.ask("controllers", "GET", f"{PODS}/web/log"))[0] == 403
-    assert (await cluster.ask("controllers", "GET", "/api/v1/nodes/node-1/proxy/tables"))[0] == 403
+    for path in (
+        f"{PODS}/web/exec?command=ls",
+        f"{PODS}/web/attach",
+        "/api/v1/nodes/node-1/proxy/exec/default/web/web",
+    ):
+        assert (await cluster.ask("controllers", "GET", path))[0] == 403
+        assert (await cluster.ask("controllers", "POST", path))[0] == 403
+    assert (await cluster.ask("controllers", "POST", "/api/v1/nodes", {"metadata": {"name": "n"}}))[0] == 403
 
 
 async def test_a_node_and_its_node(cluster: Cluster) -> None:

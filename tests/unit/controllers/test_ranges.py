@@ -5,7 +5,8 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from controllers.loadbalancer import announcer, choose
-from controllers.nodeipam import CidrSet, sets_of
+from controllers.nodeipam import CidrSet, sets_of, wishes
+from miniplane.api.wellknown import POD_RANGES
 from miniplane.config import Network
 
 
@@ -67,3 +68,13 @@ def test_an_address_is_announced_by_a_ready_node() -> None:
     assert chosen == {"a", "b"}
     assert announcer("192.0.2.1", list(reversed(nodes))) == announcer("192.0.2.1", nodes)
     assert announcer("192.0.2.1", [node("c", "False")]) == ""
+
+
+def test_a_node_that_is_back_gets_its_old_block_only_where_that_is_free() -> None:
+    """A wish is granted for a free block of the range, never for another's, part of one, or what is no pod range."""
+    (pods,) = sets_of(Network())
+    free, taken = ip_network("10.244.5.0/24"), ip_network("10.244.6.0/24")
+    assert pods.claim(free, [taken]) == free
+    for text in ("10.244.6.0/24", "10.244.5.0/25", "10.244.4.0/23", "10.96.0.0/24", "0.0.0.0/0", "fd00::/64"):
+        assert pods.claim(ip_network(text), [taken]) is None
+    assert wishes({"metadata": {"annotations": {POD_RANGES: "10.244.5.0/24,nonsense"}}}) == [free]

@@ -13,7 +13,7 @@ FACTS = NodeFacts(name="node-1", ip="172.30.0.11", kubelet_host="127.0.0.1", kub
 
 
 def test_a_deleted_node_comes_back_as_it_was() -> None:
-    """Its pod ranges and what the agent told in annotations stay; the user's own marks go, as with a new kubelet."""
+    """A wish for its pod ranges and what the agent told in annotations stay; the user's own marks go."""
     before: Object = {
         "metadata": {
             "name": "node-1",
@@ -28,10 +28,11 @@ def test_a_deleted_node_comes_back_as_it_was() -> None:
     }
     assert node_object(FACTS)["spec"] == {}
     again = node_object(FACTS, before)
-    assert again["spec"] == {"podCIDR": "10.244.5.0/24", "podCIDRs": ["10.244.5.0/24"]}
+    assert again["spec"] == {}
     assert again["metadata"]["annotations"] == {
         "miniplane.io/host-ports": "{}",
         "miniplane.io/kubelet-address": "127.0.0.1:1234",
+        "miniplane.io/pod-ranges": "10.244.5.0/24",
     }
     assert "mine" not in again["metadata"]["labels"]
 

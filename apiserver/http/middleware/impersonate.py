@@ -1,0 +1,79 @@
+"""Impersonation: a request made in somebody else's name, by whoever may `impersonate` every part of that identity.
+
+Upstream: k8s.io/apiserver, pkg/endpoints/filters/impersonation.go.
+"""
+
+from collections.abc import Iterator
+from urllib.parse import unquote
+
+from multidict import CIMultiDictProxy
+
+from miniplane.errors import bad_request
+
+from ...auth.accounts import user_of
+from ...auth.authorizer import Authorizer
+from ...auth.identity import ACCOUNT_PREFIX, ANONYMOUS, AUTHENTICATED, UNAUTHENTICATED, Action, User
+from ..call import Call, Handler, Middleware, Response
+
+_USER, _GROUP, _UID, _EXTRA = "Impersonate-User", "Impersonate-Group", "Impersonate-Uid", "impersonate-extra-"
+_AUTHENTICATION = "authentication.k8s.io"
+
+
+def impersonate(authorizer: Authorizer) -> Middleware:
+    """The middleware; it costs a look at the names of the headers."""
+
+    async def middleware(call: Call, handler: Handler) -> Response:
+        headers = call.request.headers
+        if _USER in headers:
+            wanted = identity(headers)
+            for action in actions(headers):
+                authorizer.check(call.user, action)
+            call.impersonator, call.user = call.user, wanted
+        elif any(name[:12].lower() == "impersonate-" for name in headers):
+            raise bad_request("an identity is impersonated without impersonating a user")
+        return await handler(call)
+
+    return middleware
+
+
+def identity(headers: CIMultiDictProxy[str]) -> User:
+    """Whom the headers name. A user is in `system:authenticated`, a service account in its groups, unless they say."""
+    name, groups = headers[_USER], set(headers.getall(_GROUP, []))
+    account = _account(name)
+    if account and not groups:
+        groups |= user_of(*account).groups
+    if name == ANONYMOUS.name:
+        groups.add(UNAUTHENTICATED)
+    elif UNAUTHENTICATED not in groups:
+        groups.add(AUTHENTICATED)
+    extra: dict[str, list[str]] = {}
+    for key, value in _extra(headers):
+        extra.setdefault(key, []).append(value)
+    pairs = tuple((key, tuple(values)) for key, values in extra.items())
+    return User(name, frozenset(groups), headers.get(_UID, ""), pairs)
+
+
+def actions(headers: CIMultiDictProxy[str]) -> Iterator[Action]:
+    """What must be allowed for it."""
+    name = headers[_USER]
+    if account := _account(name):
+        yield Action("impersonate", "", "serviceaccounts", namespace=account[0], name=account[1])
+    else:
+        yield Action("impersonate", "", "users", name=name)
+    for group in headers.getall(_GROUP, []):
+        yield Action("impersonate", "", "groups", name=group)
+    if uid := headers.get(_UID):
+        yield Action("impersonate", _AUTHENTICATION, "uids", name=uid)
+    for key, value in _extra(headers):
+        yield Action("impersonate", _AUTHENTICATION, "userextras", key, name=value)
+
+
+def _extra(headers: CIMultiDictProxy[str]) -> Iterator[tuple[str, str]]:
+    for name, value in headers.items():
+        if name.lower().startswith(_EXTRA):
+            yield unquote(name[len(_EXTRA) :].lower()), value
+
+
+def _account(name: str) -> tuple[str, str] | None:
+    namespace, colon, account = name.removeprefix(ACCOUNT_PREFIX).partition(":")
+    return (namespace, account) if name.startswith(ACCOUNT_PREFIX) and colon and namespace and account else None
