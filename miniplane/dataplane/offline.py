@@ -181,11 +181,16 @@ def _slices(services: list[Object], pods: list[Object], nodes: list[Object], sta
         if owner not in selecting or labels.get(ENDPOINTSLICE_MANAGED_BY) != SLICE_MANAGER:
             yield item
     by_name = {meta.name(node): node for node in nodes}
+    labelled: dict[tuple[str, str, str], list[Object]] = {}
+    for pod in pods:
+        for label in meta.labels(pod).items():
+            labelled.setdefault((meta.namespace(pod), *label), []).append(pod)
     for service in services:
         spec = service["spec"]
         if not spec.get("selector") or spec.get("type") == "ExternalName":
             continue
-        chosen = [pod for pod in pods if _selects(service, pod)]
+        first = next(iter(spec["selector"].items()))
+        chosen = [pod for pod in labelled.get((meta.namespace(service), *first), ()) if _selects(service, pod)]
         for family in families_of(service):
             for number, (ports, endpoints) in enumerate(grouped(service, chosen, by_name, family).items()):
                 suffix = f"-{number}" if number else ""
