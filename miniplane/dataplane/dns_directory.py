@@ -101,7 +101,9 @@ class Directory:
         if before != after:
             self._pods.subtract(before)
             self._pods.update(after)
-            self._pods = +self._pods
+            for gone in before:
+                if self._pods[gone] <= 0:
+                    del self._pods[gone]
             self.generation += 1
 
     # Lookups.
