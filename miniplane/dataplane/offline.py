@@ -142,7 +142,7 @@ def _services(services: list[Object], nodes: list[Object], network: Network) -> 
         if kind != "ExternalName" and not _stated_ips(spec) and spec.get("clusterIP") != "None":
             spec["clusterIP"] = network.dns_ip if meta.key_of(service) == _DNS_KEY else next(ips)
             spec["clusterIPs"] = [spec["clusterIP"]]
-        if kind in ("NodePort", "LoadBalancer"):
+        if kind == "NodePort" or (kind == "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts") is not False):
             for port in spec.get("ports") or ():
                 if not port.get("nodePort"):
                     port["nodePort"] = next(number for number in free_ports if number not in ports)

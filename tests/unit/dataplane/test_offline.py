@@ -141,6 +141,16 @@ def test_services_get_addresses_and_slices() -> None:
     assert part["endpoints"][0]["conditions"] == {"ready": True, "serving": True, "terminating": False}
 
 
+def test_a_load_balancer_may_do_without_node_ports() -> None:
+    """`allocateLoadBalancerNodePorts: false` leaves them out, as the server does."""
+    spec = {"type": "LoadBalancer", "ports": [{"port": 80}]}
+    made = world(
+        make("Service", "a", spec=spec), make("Service", "b", spec={**spec, "allocateLoadBalancerNodePorts": False})
+    )
+    ports = [item["spec"]["ports"][0].get("nodePort") for item in made["Service"].values()]
+    assert ports == [30000, None]
+
+
 def test_hand_made_slices_stay() -> None:
     """Slices of a Service without selector are the author's; those of the controller are made anew."""
     labels = {"kubernetes.io/service-name": "ext"}
