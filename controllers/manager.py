@@ -12,6 +12,7 @@ from miniplane.runtime import Leader, Manager, On, serve
 
 from . import (
     addons,
+    clusterroles,
     deployment,
     endpoints,
     endpointslice,
@@ -24,6 +25,7 @@ from . import (
     podgc,
     replicaset,
     serviceaccount,
+    serviceaccounttokens,
     tainteviction,
 )
 from .scheduler import scheduler
@@ -34,6 +36,8 @@ LEASE = Key("kube-system", "miniplane-controllers")
 CONTROLLERS: tuple[Callable[[Settings], On], ...] = (
     lambda settings: nodeipam.controller(settings.network),
     lambda _: serviceaccount.on,
+    lambda settings: serviceaccounttokens.controller(settings.service_account_key),
+    lambda _: clusterroles.on,
     lambda _: deployment.on,
     lambda _: replicaset.controller(),
     lambda _: scheduler.controller(),

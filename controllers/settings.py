@@ -24,6 +24,9 @@ class Settings:
     and logs it. None serves nothing."""
     addons: tuple[str, ...] = ("dns", "ingress")
     """The cluster's own Deployments that are made where they are missing. Empty for a bare cluster."""
+    service_account_key: Path | None = None
+    """The API server's `pki/sa.key`, to sign tokens in Secrets (--service-account-private-key-file). None: Secrets of
+    type kubernetes.io/service-account-token stay empty."""
     node_monitor_grace_s: float = 50.0
     """How long a node's kubelet may be silent before the node counts as not ready (upstream's
     --node-monitor-grace-period). Kubelets speak every ten seconds."""

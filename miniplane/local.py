@@ -72,7 +72,12 @@ class LocalCluster:
     def others(self) -> list[Launch]:
         """Controllers and agents; they start side by side."""
         controllers, agents = components.load("controllers"), components.load("agents")
-        settings = self._settings(controllers, "controllers", kubeconfig=self.data_dir / "controllers.kubeconfig")
+        settings = self._settings(
+            controllers,
+            "controllers",
+            kubeconfig=self.data_dir / "controllers.kubeconfig",
+            service_account_key=self.data_dir / "pki" / "sa.key",
+        )
         launches = [Launch("controllers", partial(controllers.run, settings))]
         base = int(ip_network(self.network.node_cidr).network_address) + FIRST_NODE
         for number, name in enumerate(self.names, 1):
