@@ -21,16 +21,19 @@ from miniplane.tokens import Key, new_key
 from .admission import escalation
 from .admission.chain import Chain
 from .admission.plugins import PLUGINS
+from .auditlog import AuditLog
+from .auth import audit as audit_policy
 from .auth import tokens
 from .auth.accounts import Accounts
 from .auth.authenticator import Authenticator
 from .auth.authorizer import Authorizer
 from .auth.rbac.escalation import Escalation
 from .http import openid
-from .http.call import Call, Handler, Response, chain
+from .http.call import Call, Handler, Middleware, Response, chain
 from .http.documents import Documents, version
 from .http.health import health, metrics_page
 from .http.middleware.audit import audit
+from .http.middleware.auditing import Auditor
 from .http.middleware.authn import authn
 from .http.middleware.authz import authz
 from .http.middleware.errors import errors
@@ -77,11 +80,12 @@ def compose(
     clock: Clock,
     kubelets: SSLContext | None = None,
     key: Key | None = None,
+    audit_log: AuditLog | None = None,
 ) -> App:
     """Wire the layers around an open store.
 
     `kubelets` is the TLS client context for the way to the nodes. `key` signs service accounts' tokens; without
-    one they hold as long as this server.
+    one they hold as long as this server. `audit_log` takes audit events.
     """
     random = PooledRandom()
     cache = settings.data_dir / "cache" if settings.data_dir != Path() else None
@@ -123,12 +127,15 @@ def compose(
     )
     documents = Documents(registry, lambda: schemas, f"{settings.host}:{settings.port}")
     collector = CollectorRegistry()
+    outside, inside = _auditing(settings, audit_log, clock, decoder)
     middlewares = (
         request_id(),
         audit(settings.audit, clock),
         metrics(collector, clock),
         errors(),
+        *outside,
         authn(authenticator, anonymous=settings.anonymous_auth),
+        *inside,
         impersonate(authorizer),
         authz(authorizer),
         flow(settings.max_in_flight),
@@ -141,6 +148,17 @@ def compose(
         return await handler(call)
 
     return App(serve, pipeline, registry, reader, watches, proxy)
+
+
+def _auditing(
+    settings: Settings, log: AuditLog | None, clock: Clock, decoder: Decoder
+) -> tuple[tuple[Middleware, ...], tuple[Middleware, ...]]:
+    """The two halves of auditing, none where no log is kept."""
+    if log is None:
+        return (), ()
+    policy = audit_policy.load(settings.audit_policy_file)
+    auditor = Auditor(policy, log, clock, decoder.read_any)
+    return (auditor.outside(),), (auditor.inside(),)
 
 
 def _routes(documents: Documents, collector: CollectorRegistry, accounts: Accounts) -> Mapping[str, Handler]:

@@ -21,6 +21,7 @@ from miniplane.observe import logs
 from miniplane.tokens import Key
 
 from .app import App, compose
+from .auditlog import open_log
 from .http.protocol import Server
 from .registry import expiry
 from .registry.bootstrap import bootstrap, check_network
@@ -126,11 +127,12 @@ async def run(settings: Settings, *, ready: Callable[[], None], clock: Clock | N
     """Serve until cancelled; `ready` is called once requests are answered."""
     clock = clock or SystemClock()
     check_network(settings.network)
-    with _listen(settings) as listener:
+    with _listen(settings) as listener, open_log(settings.audit_log) as audit_log:
         port = listener.getsockname()[1]
         context, kubelets = _prepare(settings, port)
         async with open_store(_database(settings)) as store:
-            app = compose(settings, store, REGISTRY, clock, kubelets, Key.load(settings.data_dir / "pki/sa.key"))
+            key = Key.load(settings.data_dir / "pki" / "sa.key")
+            app = compose(settings, store, REGISTRY, clock, kubelets, key, audit_log)
             await bootstrap(app.pipeline, REGISTRY, settings.network, port)
             expiring = expiry.run(store, REGISTRY, clock, ttl_s=settings.event_ttl_s)
             async with _serving(app, settings, listener, context), aio.background(expiring, _guard(store)):

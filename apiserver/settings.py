@@ -54,7 +54,14 @@ class Settings:
     event_ttl_s: float = 3600.0
     """Seconds after which an event that did not happen again goes (--event-ttl)."""
     audit: Literal["none", "writes", "all"] = "none"
-    """Which requests get a line in the audit log: every line costs about as much as a GET."""
+    """Which requests get a line in the server's own log: every line costs about as much as a GET. For audit events in
+    upstream's form see `audit_log`."""
+    audit_log: str = ""
+    """File that audit events are appended to, one JSON object of audit.k8s.io/v1 a line; `-` is standard output
+    (--audit-log-path). Empty for none."""
+    audit_policy_file: str = ""
+    """Audit policy that says how much is written down of which request (--audit-policy-file). Empty: level Metadata for
+    every request."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severity that is logged."""
     log_format: Literal["text", "json"] = "text"

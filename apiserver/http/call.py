@@ -24,12 +24,15 @@ class Call:
         "action",
         "id",
         "impersonator",
+        "is_allowed",
+        "is_identified",
         "method",
         "path",
         "query",
         "query_string",
         "request",
         "route",
+        "sent",
         "user",
         "warnings",
     )
@@ -46,6 +49,9 @@ class Call:
         self.user: User = ANONYMOUS
         self.impersonator: User | None = None
         """Who really asks, where `user` is impersonated."""
+        self.is_identified = self.is_allowed = False
+        self.sent = b""
+        """The body, once it has been read."""
         self.route: Route | None = None
         self.action: Action | None = None
         self.warnings: list[str] = []
@@ -75,9 +81,11 @@ class Call:
         """
         try:
             if self.request.content.is_eof():
-                return await self.request.read()
+                self.sent = await self.request.read()
+                return self.sent
             async with asyncio.timeout(timeout_s):
-                return await self.request.read()
+                self.sent = await self.request.read()
+                return self.sent
         except web.HTTPRequestEntityTooLarge as error:
             raise ApiError(
                 "Request entity too large: limit is " + str(self.request.client_max_size),

@@ -42,6 +42,19 @@ class Decoder:
         """
         return protobuf.read(body.data, body.content_type, self.schema)
 
+    def read_any(self, body: Body) -> Any:
+        """What a body says, patches too.
+
+        Raises:
+            ApiError: BadRequest, UnsupportedMediaType.
+        """
+        if "patch" not in body.content_type:
+            return self.read(body).obj
+        try:
+            return orjson.loads(body.data)
+        except orjson.JSONDecodeError:
+            return self.read(Body(body.data, "application/yaml")).obj
+
     def check(
         self,
         kind: Kind,

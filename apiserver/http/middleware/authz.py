@@ -12,6 +12,7 @@ def authz(authorizer: Authorizer) -> Middleware:
         if not call.user.is_admin:
             call.action = action(call.route, call.method, call.path, call.query)
             authorizer.check(call.user, call.action)
+        call.is_allowed = True
         return await handler(call)
 
     return middleware
