@@ -117,6 +117,8 @@ class _Family:
             snapshot.node,
         ):
             self._compile_pods(snapshot)
+        if before is None or not _same_places(before, snapshot):
+            self._elements["here"] = _here(snapshot, self._version)
         if before is None or _tier_inputs(before) != _tier_inputs(snapshot):
             policies, nodes = snapshot.cluster_policies, snapshot.nodes
             self._elements |= self._tiers.compile(snapshot.local_pods, policies, nodes, self._groups)
@@ -226,6 +228,19 @@ def _ranges(network: Network, nodes: Iterable[NodeView], version: int) -> Elemen
                 origin = Origin("Node", "", node.name, "status.addresses")
                 inside.setdefault((int(address),), Element((int(address),), None, (origin,)))
     return {"pod-ranges": tuple(pods), "service-ranges": tuple(services), "inside": tuple(inside.values())}
+
+
+def _here(snapshot: Snapshot, version: int) -> tuple[Element, ...]:
+    """This node's pod ranges, and pods of it whose address is in none of them."""
+    ranges = snapshot.here.pod_cidrs if snapshot.here else ()
+    origin = Origin("Node", "", snapshot.node, "spec.podCIDRs")
+    mine = {element.key: element for element in (_element(item, origin) for item in ranges if item.version == version)}
+    for pod in snapshot.local_pods:
+        for address in pod.addresses:
+            if address.version == version and not any(address in item for item in ranges):
+                at = Origin("Pod", pod.namespace, pod.name, "status.podIPs")
+                mine.setdefault((int(address),), Element((int(address),), None, (at,)))
+    return tuple(mine.values())
 
 
 def _prefixes(texts: Iterable[str], version: int) -> list[Prefix]:

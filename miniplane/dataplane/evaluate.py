@@ -14,7 +14,7 @@ from miniplane.dataplane.index import Index, Key
 from miniplane.dataplane.packet import Entry, Packet, Protocol, Source, Verdict
 from miniplane.dataplane.program import Program
 from miniplane.dataplane.routes import Hop, HopKind
-from miniplane.dataplane.ruleset import CtState, HookName, Plain, Table
+from miniplane.dataplane.ruleset import REFUSALS, CtState, HookName, Plain, Table
 
 __all__ = ["Conntrack", "Machine", "Outcome", "Step"]
 
@@ -36,7 +36,7 @@ class Outcome:
 _ENTERED = {source: Step("entry", "", None, None, f"from {source}") for source in Source}
 _SWEEP_AT = 1024
 """Elements of a dynamic map that are worth a look for expired ones."""
-_VERDICTS = {Plain.DROP: Verdict.DROP, Plain.REJECT: Verdict.REJECT}
+_VERDICTS = {Plain.DROP: Verdict.DROP, **dict.fromkeys(REFUSALS, Verdict.REJECT)}
 
 
 class _Family:

@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple, assert_never
 
 from miniplane.dataplane.index import Index, Key
-from miniplane.dataplane.packet import Address
+from miniplane.dataplane.packet import Address, Protocol
 from miniplane.dataplane.ruleset import (
     Chain,
     CtState,
@@ -199,6 +199,8 @@ class Executor:
 
     def _act(self, statement: Statement) -> Act:
         match statement:
+            case Plain.RESET:
+                return lambda run: Plain.RESET if run.protocol == Protocol.TCP else _MISS
             case Plain() | Jump() | Goto():
                 return lambda _: statement
             case VerdictOf(lookup):

@@ -65,6 +65,7 @@ _FIELDS: dict[tuple[str, str, str], Field] = {
     ("ct", "", "mark"): Field.CT_MARK,
 }
 _PROTOCOLS = {"ipv6-icmp": Protocol.ICMPV6, **{protocol.name.lower(): protocol for protocol in Protocol}}
+_RESET = {"reject": {"type": "tcp reset"}}
 _ITEMS = ("table", "set", "map", "chain", "rule", "metainfo")
 _KNOWN = {
     "table": {"family", "name", "handle"},
@@ -158,11 +159,23 @@ class _Reader:
         return origins_of(comment)
 
     def _rule(self, item: Json) -> Rule:
-        parts = [_part(expression) for expression in item["expr"]]
+        said = _any_transport(item["expr"]) if _RESET in item["expr"] else item["expr"]
+        parts = [_part(expression) for expression in said]
         matches = tuple(part for part in parts if isinstance(part, Match))
         statements = tuple(part for part in parts if not isinstance(part, Match))
         origins = self._said(item.get("comment", ""))
         return Rule(matches, statements, origins[0] if origins else remark(""))
+
+
+def _any_transport(item: Any) -> Any:
+    """A rule with a reset matches TCP only, so nft calls its ports TCP's; we write them as any transport's."""
+    if isinstance(item, list):
+        return [_any_transport(part) for part in item]
+    if not isinstance(item, dict):
+        return item
+    if item.get("protocol") == "tcp" and "field" in item:
+        return {**item, "protocol": "th"}
+    return {key: _any_transport(value) for key, value in item.items()}
 
 
 def _each(items: Sequence[Json]) -> Iterator[tuple[str, Json]]:
@@ -223,6 +236,8 @@ def _verdict(item: Json) -> Plain | Jump | Goto:
     [(word, body)] = item.items()
     if word in ("jump", "goto"):
         return (Jump if word == "jump" else Goto)(body["target"])
+    if item == _RESET:
+        return Plain.RESET
     if word == "reject" and body is not None and body["expr"] != "port-unreachable":
         raise ParseError(f"another rejection: {body}")
     if word not in list(Plain):

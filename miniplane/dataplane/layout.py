@@ -61,8 +61,8 @@ SETS: tuple[NamedSet, ...] = (
     NamedSet("source-ranges", (*_FRONTEND, Type.ADDRESS), interval=True),
     NamedSet("endpoints", (*_FRONTEND, Type.MARK), data=(Type.ADDRESS, Type.PORT)),
     NamedSet("choices", (*_FRONTEND, Type.MARK), data=(Type.MARK,)),
-    NamedSet("hairpins", (Type.ADDRESS, Type.ADDRESS)),
     NamedSet("affinity", (Type.ADDRESS, *_FRONTEND), data=(Type.MARK,), dynamic=True),
+    NamedSet("here", (Type.ADDRESS,), interval=True),
     NamedSet("self", (Type.ADDRESS, Type.ADDRESS)),
     NamedSet("pod-groups", (Type.ADDRESS,), data=(Type.MARK,)),
     NamedSet("isolated-ingress", (Type.ADDRESS,)),
@@ -95,7 +95,6 @@ SERVICE_SETS = (
     "source-ranges",
     "endpoints",
     "choices",
-    "hairpins",
 )
 """The sets that Services fill."""
 POLICY_SETS = (
@@ -125,6 +124,14 @@ _MASQUERADE = SetMark(Field.CT_MARK, MASQUERADE_MARK)
 _TRANSLATE = Dnat(Lookup(_CHOICE, "endpoints"))
 _FROM_OUTSIDE = In((Field.SADDR,), "pod-ranges", negated=True)
 _SELF = _rule(In(_PAIR, "self"), Plain.RETURN, why="a pod always reaches itself")
+
+
+def _refuse(fields: Fields, name: str, why: str) -> tuple[Rule, Rule]:
+    """Answer at once for what is in a set, TCP by a reset: a blocking client learns of ICMP only a second later."""
+    return (
+        _rule(In(fields, name), Plain.RESET, why=why),
+        _rule(In(fields, name), Plain.REJECT, why=why),
+    )
 
 
 def _judge(direction: str, own: Field, what: str) -> tuple[Rule, Rule]:
@@ -213,8 +220,8 @@ FIXED_CHAINS: tuple[Chain, ...] = (
         "unserved",
         (
             _rule(IsTranslated(), Plain.RETURN, why="it was led to a backend, whatever else that address is"),
-            _rule(In(FRONTEND, "no-endpoints"), Plain.REJECT, why="the Service has no endpoints"),
-            _rule(In((Field.DADDR,), "cluster-ips"), Plain.REJECT, why="the Service has no such port"),
+            *_refuse(FRONTEND, "no-endpoints", "the Service has no endpoints"),
+            *_refuse((Field.DADDR,), "cluster-ips", "the Service has no such port"),
             _rule(In((Field.DADDR,), "service-ranges"), Plain.DROP, why="no Service has this address"),
         ),
     ),
@@ -303,9 +310,10 @@ FIXED_CHAINS: tuple[Chain, ...] = (
             ),
             _rule(
                 IsTranslated(),
-                In(_PAIR, "hairpins"),
+                In((Field.SADDR,), "here", negated=True),
+                In((Field.DADDR,), "here", negated=True),
                 Masquerade(),
-                why="a pod of another node reaches itself through this one, and must not answer itself directly",
+                why="client and backend are on other nodes, and the reply must come back through this one",
             ),
             _rule(
                 In((Field.SADDR,), "pod-ranges"),

@@ -14,7 +14,19 @@ from miniplane.dataplane.misses import Other, Wanted, best, labels_of, misses, r
 from miniplane.dataplane.packet import Entry, Packet, Verdict
 from miniplane.dataplane.parties import Parties
 from miniplane.dataplane.routes import HopKind
-from miniplane.dataplane.ruleset import Dnat, Element, Field, Goto, In, Masquerade, Origin, Plain, SetMark, VerdictOf
+from miniplane.dataplane.ruleset import (
+    REFUSALS,
+    Dnat,
+    Element,
+    Field,
+    Goto,
+    In,
+    Masquerade,
+    Origin,
+    Plain,
+    SetMark,
+    VerdictOf,
+)
 from miniplane.dataplane.services import HINTS
 from miniplane.dataplane.unserved import ports_of, without_endpoints
 from miniplane.dataplane.views import PolicyView, namespace_view, policy_view
@@ -93,7 +105,7 @@ class LegReader:
                 self._masked = (step.element.origins[0] if step.element is not None else None, step.rule.origin.field)
             elif isinstance(statement, Masquerade):
                 self._masquerade(step)
-            elif statement is Plain.REJECT or (statement is Plain.DROP and step.chain in ("firewall", "unserved")):
+            elif statement in REFUSALS or (statement is Plain.DROP and step.chain in ("firewall", "unserved")):
                 self._refused(step)
         if step.chain in ("ingress", "egress"):
             self._policy(step)
@@ -174,7 +186,7 @@ class LegReader:
     def _refused(self, step: Step) -> None:
         """Reached no backend: source ranges, no endpoints, no such port, no such Service."""
         assert step.rule is not None
-        verdict = "reject" if Plain.REJECT in step.rule.statements else "drop"
+        verdict = "drop" if Plain.DROP in step.rule.statements else "reject"
         origin = step.element.origins[0] if step.element is not None else None
         text = step.rule.origin.field
         if origin is not None and origin.kind == "Service":

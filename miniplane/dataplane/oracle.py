@@ -214,9 +214,12 @@ class Oracle:
                 if pod is not None and not self._allows(direction, pod, question._replace(dst=dst, port=port)):
                     return {Answer("drop"): Fraction(1)}
         is_hairpin = way.is_translated and question.src == dst
+        is_passing = (
+            way.is_translated and not self._is_here(question.src, question) and not self._is_here(dst, question)
+        )
         is_inside = _within(dst, self._network.pod_cidrs) or dst in self._addresses
         is_leaving = _within(question.src, self._network.pod_cidrs) and not is_inside
-        src = own if way.is_masqueraded or is_hairpin or is_leaving else question.src
+        src = own if way.is_masqueraded or is_hairpin or is_passing or is_leaving else question.src
         if self._local(dst, question) is not None:
             return {Answer("accept", dst, port, src): Fraction(1)}
         node = self._node_of(dst)
@@ -226,6 +229,10 @@ class Oracle:
         if node or _within(dst, ours):
             return {Answer("unreachable"): Fraction(1)}
         return {Answer("accept", dst, port, src): Fraction(1)}
+
+    def _is_here(self, address: str, question: Question) -> bool:
+        """Whether an address is a pod's of the node that is asked."""
+        return _within(address, _pod_ranges(self._nodes[question.node])) or self._local(address, question) is not None
 
     def _own(self, question: Question) -> str:
         """The node's own address of the family that is asked in."""

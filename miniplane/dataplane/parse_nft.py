@@ -218,6 +218,8 @@ _Found = tuple[Match | Statement, int] | None
 
 def _plain_part(text: str) -> _Found:
     word, _, rest = text.partition(" ")
+    if text.startswith(Plain.RESET):
+        return Plain.RESET, len(Plain.RESET)
     if word in _PLAIN:
         return _PLAIN[word], len(word)
     if word in ("jump", "goto"):

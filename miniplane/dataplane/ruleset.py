@@ -121,12 +121,20 @@ Match = In | Is | StateIs | IsTranslated
 
 
 class Plain(StrEnum):
-    """The verdicts without a target. REJECT answers "port unreachable"."""
+    """The verdicts without a target. REJECT answers "port unreachable", RESET a reset.
+
+    As nft implies it, a rule with RESET matches TCP only.
+    """
 
     ACCEPT = "accept"
     DROP = "drop"
     REJECT = "reject"
+    RESET = "reject with tcp reset"
     RETURN = "return"
+
+
+REFUSALS = (Plain.REJECT, Plain.RESET)
+"""The verdicts that answer at once."""
 
 
 @dataclass(frozen=True, slots=True)

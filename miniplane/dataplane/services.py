@@ -220,7 +220,6 @@ def _compile_port(draft: _Draft, port: ServicePort, backends: list[Backend], ver
         else:
             _serve(draft, frontend, cluster, (origin, *hinted))
             if service.external_local:
-                _turn_back(draft, cluster)
                 _serve(draft, frontend, local, (origin,), offset=LOCAL_OFFSET)
             else:
                 draft.add("masqueraded", frontend, None, draft.origin("spec.externalTrafficPolicy"))
@@ -248,13 +247,6 @@ def _serve(
         draft.add("choices", (*frontend, index), (name,), item.origin)
         if (*frontend, name) not in known:
             draft.add("endpoints", (*frontend, name), (item.address, item.port), item.origin)
-
-
-def _turn_back(draft: _Draft, backends: list[Backend]) -> None:
-    """Under Local a pod is served without masquerade, but by another node it may be sent back to itself."""
-    for item in backends:
-        if item.endpoint.node != draft.place.node:
-            draft.add("hairpins", (item.address, item.address), None, item.origin)
 
 
 def _restrict(draft: _Draft, address: Address, frontend: Frontend) -> None:

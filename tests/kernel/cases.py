@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
-from itertools import pairwise, product
+from itertools import product
 from typing import NamedTuple
 
 from miniplane.api.kind import Object
@@ -28,15 +28,12 @@ class Case(NamedTuple):
     evaluated: Answers
     is_sticky: bool
     """Whether a rule remembers the client."""
-    strays: frozenset[Answer] = frozenset()
-    """Answers whose replies miss the node that translated the connection, so that they never count as such."""
 
 
 def evaluate(cluster: Cluster, question: Question) -> Case:
     """What the compiled rules answer."""
     found: Answers = {}
     sticky = False
-    strays: set[Answer] = set()
     has_port = not question.protocol.startswith("ICMP")
     packet = Packet.of(
         question.src,
@@ -49,27 +46,13 @@ def evaluate(cluster: Cluster, question: Question) -> Case:
     for path in cluster.paths(packet, question.node, entry, source):
         answer = _answer(path)
         found[answer] = found.get(answer, Fraction(0)) + Fraction(path.weight).limit_denominator(100_000)
-        if _strays(path, question):
-            strays.add(answer)
         sticky |= any(step.chain.startswith("sticky") for leg in path.legs for step in leg.outcome.steps)
-    return Case(question, found, sticky, frozenset(strays))
+    return Case(question, found, sticky)
 
 
 def is_told(case: Case) -> bool:
     """Whether there is somebody at the other end to tell of a packet that arrives."""
     return not any(answer.verdict == "accept" and answer.dst in _NOBODYS for answer in case.evaluated)
-
-
-def _strays(path: Path, question: Question) -> bool:
-    """Whether a node on the way translates the target and keeps the source, but is at neither end.
-
-    The answer then takes the straight way back, past the translation. This is what a node port of another node means
-    for a pod under `externalTrafficPolicy: Local`, where the source is kept.
-    """
-    return any(
-        after.outcome.packet.dst != before.outcome.packet.dst and str(after.outcome.packet.src) == question.src
-        for before, after in pairwise(path.legs[:-1])
-    )
 
 
 def _answer(path: Path) -> Answer:

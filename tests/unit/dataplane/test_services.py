@@ -102,11 +102,13 @@ def test_external_local_is_for_clients_outside_only() -> None:
     assert _targets(_cluster(type="NodePort", externalTrafficPolicy="Local"), NODE_1, OUTSIDE, 30080) == "reject"
 
 
-def test_a_pod_that_comes_back_to_itself_through_another_node_is_masqueraded() -> None:
-    """Under Local nothing else masquerades it, and a packet from a pod to itself would be thrown away."""
+def test_a_pod_led_on_to_a_third_place_is_masqueraded() -> None:
+    """Under Local a pod keeps its address unless neither it nor the backend is here, lest it be answered directly."""
     cluster = _cluster(endpoint(HERE), type="NodePort", externalTrafficPolicy="Local")
     assert _targets(cluster, NODE_2, HERE, 30080) == [f"{HERE}*"]
-    assert _targets(cluster, NODE_2, HERE_TOO, 30080) == [HERE]
+    assert _targets(cluster, NODE_2, HERE_TOO, 30080) == [f"{HERE}*"]
+    assert _targets(cluster, NODE_1, HERE_TOO, 30080) == [HERE]
+    assert _targets(cluster, NODE_1, THERE, 30080) == [HERE]
 
 
 def test_the_last_endpoints_serve_until_they_are_gone_per_policy() -> None:
