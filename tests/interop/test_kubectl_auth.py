@@ -33,8 +33,10 @@ async def test_rights_are_given_checked_and_used(kubectl: Kubectl) -> None:
         'Error from server (Forbidden): secrets is forbidden: User "ann" cannot list resource "secrets" in API group '
         '"" in the namespace "default"\n'
     )
-    more = ("create", "role", "reader", "--verb=delete", "--resource=pods", "--dry-run=client", "-o", "yaml")
-    reconciled = await kubectl("auth", "reconcile", "-f", "-", stdin=(await kubectl(*more)).out)
+    more = await kubectl(
+        *"create role reader --verb=delete --resource=pods -n default --dry-run=client -o yaml".split()
+    )
+    reconciled = await kubectl("auth", "reconcile", "-f", "-", stdin=more.out)
     assert reconciled.lines[0].endswith(" reconciled")
     for verb in ("list", "delete"):
         assert (await kubectl("auth", "can-i", verb, "pods", "--as=ann")).out.strip() == "yes"

@@ -14,7 +14,8 @@ They are made when the API server starts, and completed at each start: what you 
 Set the annotation `rbac.authorization.kubernetes.io/autoupdate: "false"` on one to be left alone with it. `admin`,
 `edit` and `view` gather the rules of every ClusterRole with their label,
 `rbac.authorization.k8s.io/aggregate-to-<role>: "true"`, so a role for your own resources can join them. Members of the
-group `system:masters` may do everything, whatever RBAC says. Names that begin with `miniplane:` are ours; all others are upstream's and mean the same.
+group `system:masters` may do everything, whatever RBAC says.
+Names that begin with `miniplane:` are ours; all others are upstream's and mean the same.
 """
 
 
