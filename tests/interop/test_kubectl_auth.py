@@ -33,9 +33,8 @@ async def test_rights_are_given_checked_and_used(kubectl: Kubectl) -> None:
         'Error from server (Forbidden): secrets is forbidden: User "ann" cannot list resource "secrets" in API group '
         '"" in the namespace "default"\n'
     )
-    more = await kubectl(
-        *"create role reader --verb=delete --resource=pods -n default --dry-run=client -o yaml".split()
-    )
+    command = "create role reader --verb=delete --resource=pods -n default --dry-run=client -o yaml"
+    more = await kubectl(*command.split())
     reconciled = await kubectl("auth", "reconcile", "-f", "-", stdin=more.out)
     assert reconciled.lines[0].endswith(" reconciled")
     for verb in ("list", "delete"):
