@@ -168,7 +168,7 @@ class Verbs:
         return resources.renderer.page(call, target.kind, page)
 
     async def _create(self, call: Call, target: Target) -> Response:
-        if not target.kind.stored:
+        if target.kind.answered:
             return await self._review(call, target)
         written = await self._resources.pipeline.create(target, await self._body(call), write_options(call))
         return self._written(call, target, written)

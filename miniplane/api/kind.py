@@ -121,8 +121,8 @@ class Kind:
     """Sets upstream's default values in place; runs on every decoded body."""
     strategy: Strategy = field(default_factory=Strategy)
     verbs: tuple[str, ...] = ALL_VERBS
-    stored: bool = True
-    """Whether created objects are kept. Those of other kinds are questions: the server answers them in their status."""
+    answered: bool = False
+    """Whether created objects are questions, which the server answers in their status and keeps nowhere."""
 
     def __post_init__(self) -> None:
         if not self.singular:

@@ -13,5 +13,5 @@ SELF_SUBJECT_REVIEW = Kind(
     scope=Scope.CLUSTER,
     definition="io.k8s.api.authentication.v1.SelfSubjectReview",
     verbs=("create",),
-    stored=False,
+    answered=True,
 )

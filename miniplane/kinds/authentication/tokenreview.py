@@ -13,5 +13,5 @@ TOKEN_REVIEW = Kind(
     scope=Scope.CLUSTER,
     definition="io.k8s.api.authentication.v1.TokenReview",
     verbs=("create",),
-    stored=False,
+    answered=True,
 )

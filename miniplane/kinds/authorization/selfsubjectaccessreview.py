@@ -25,5 +25,5 @@ SELF_SUBJECT_ACCESS_REVIEW = Kind(
     definition="io.k8s.api.authorization.v1.SelfSubjectAccessReview",
     strategy=Strategy(validate=validate),
     verbs=("create",),
-    stored=False,
+    answered=True,
 )

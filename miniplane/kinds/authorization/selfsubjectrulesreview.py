@@ -13,5 +13,5 @@ SELF_SUBJECT_RULES_REVIEW = Kind(
     scope=Scope.CLUSTER,
     definition="io.k8s.api.authorization.v1.SelfSubjectRulesReview",
     verbs=("create",),
-    stored=False,
+    answered=True,
 )

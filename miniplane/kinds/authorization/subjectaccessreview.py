@@ -25,5 +25,5 @@ SUBJECT_ACCESS_REVIEW = Kind(
     definition="io.k8s.api.authorization.v1.SubjectAccessReview",
     strategy=Strategy(validate=validate),
     verbs=("create",),
-    stored=False,
+    answered=True,
 )
