@@ -19,7 +19,7 @@ from miniplane.kinds import EVENT, KINDS, REGISTRY
 from miniplane.runtime import DONE, Context, On, Result, TemporaryError
 
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
-COLLECTED = tuple(kind for kind in KINDS if kind != EVENT)
+COLLECTED = tuple(kind for kind in KINDS if kind.stored != EVENT and kind.face is None)
 """Events point at objects without being owned; upstream leaves them out too."""
 
 
@@ -43,10 +43,11 @@ class Owners:
 
 
 def kind_of(reference: Object) -> Kind | None:
-    """The kind that a reference names, whatever its version."""
+    """The kind that a reference names, whatever its version, in the version that is stored."""
     group = reference.get("apiVersion", "").rpartition("/")[0]
     exact = REGISTRY.by_kind(reference.get("apiVersion", ""), reference.get("kind", ""))
-    return exact or next((kind for kind in KINDS if (kind.group, kind.kind) == (group, reference.get("kind"))), None)
+    found = exact or next((kind for kind in KINDS if (kind.group, kind.kind) == (group, reference.get("kind"))), None)
+    return found and found.stored
 
 
 def key_of_owner(reference: Object, dependent: Object, kind: Kind) -> Key:

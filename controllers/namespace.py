@@ -19,7 +19,7 @@ FINALIZER = "kubernetes"
 """Our own, in `spec.finalizers`."""
 LOOK_AGAIN_S = 1.0
 """While something is left. Pods that go wake us at once; of other kinds we hear nothing."""
-CONTENTS = tuple(kind for kind in KINDS if kind.namespaced and "deletecollection" in kind.verbs)
+CONTENTS = tuple(kind for kind in KINDS if kind.namespaced and kind.face is None and "deletecollection" in kind.verbs)
 _REMAINING, _WAITING = "NamespaceContentRemaining", "NamespaceFinalizersRemaining"
 
 on = On("namespace")

@@ -47,13 +47,15 @@ class Renderer:
     def entry(self, call: Call, kind: Kind, entry: Entry, status: int = 200) -> Answer:
         """A stored object; in its own form these are its stored bytes."""
         form = _form(call)
-        if form.shape is Shape.OBJECT:
+        if form.shape is Shape.OBJECT and kind.face is None:
             return _encode(call, entry.value, form.media, status)
         body = orjson.dumps(self.shape(call, kind, entry.obj, form))
         return _encode(call, body, form.media, status)
 
     def shape(self, call: Call, kind: Kind, obj: Object, form: Form, *, definitions: bool = True) -> Object:
-        """One object as a Table of one row or as its metadata."""
+        """One stored object in the kind's form, as a Table of one row or as its metadata."""
+        if form.shape is Shape.OBJECT:
+            return kind.shown(obj)
         if form.shape is Shape.PARTIAL:
             return table.partial(obj, form.api_version)
         return table.to_table(
@@ -80,7 +82,10 @@ class Renderer:
             metadata["remainingItemCount"] = page.remaining
         if form.shape is Shape.OBJECT:
             head = {"kind": f"{kind.kind}List", "apiVersion": kind.api_version, "metadata": metadata}
-            items = b",".join([entry.value for entry in page.entries])
+            if kind.face is None:
+                items = b",".join([entry.value for entry in page.entries])
+            else:
+                items = b",".join([orjson.dumps(kind.shown(entry.obj)) for entry in page.entries])
             return _encode(call, b'%b,"items":[%b]}' % (orjson.dumps(head)[:-1], items), form.media)
         objects = (entry.obj for entry in page.entries)
         if form.shape is Shape.PARTIAL:

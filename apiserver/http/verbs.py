@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from miniplane.api.kind import Kind, Object
 from miniplane.errors import bad_request, method_not_allowed, path_not_found
 
-from ..registry.finalizers import RETURNS_OBJECT, DeleteOptions, Deleter, parse_options
+from ..registry.finalizers import DeleteOptions, Deleter, parse_options
 from ..registry.patching import Patcher
 from ..registry.pipeline import Pipeline, Update
 from ..registry.reading import ListOptions, Page, Reader, Selection, invalid_option, parse_revision
@@ -112,7 +112,8 @@ class Verbs:
         if route is None or route.kind is None:
             raise path_not_found()
         kind = route.kind
-        target = Target(kind, call.user, route.namespace if kind.namespaced else "", route.name)
+        face = None if kind.face is None else kind
+        target = Target(kind.stored, call.user, route.namespace if kind.namespaced else "", route.name, face)
         if route.subresource:
             return await self._serve_below(call, route, kind, target)
         verb, serve = (self._object if route.name else self._collection).get(call.method, ("", None))
@@ -140,7 +141,7 @@ class Verbs:
 
     def _written(self, call: Call, target: Target, written: Written) -> Response:
         call.warnings += written.warnings
-        return self._resources.renderer.entry(call, target.kind, written.entry, 201 if written.created else 200)
+        return self._resources.renderer.entry(call, target.served, written.entry, 201 if written.created else 200)
 
     async def _get(self, call: Call, target: Target) -> Response:
         reader = self._resources.reader
@@ -148,12 +149,12 @@ class Verbs:
             return await self._list(call, replace(target, name=""), f"metadata.name={target.name}")
         if revision := call.query.get("resourceVersion", ""):
             await reader.wait_for(parse_revision(revision))
-        return self._resources.renderer.entry(call, target.kind, self._resources.pipeline.require(target))
+        return self._resources.renderer.entry(call, target.served, self._resources.pipeline.require(target))
 
     async def _list(self, call: Call, target: Target, fields: str = "") -> Response:
         query, resources = call.query, self._resources
         fields = ",".join(part for part in (fields, query.get("fieldSelector", "")) if part)
-        selection = Selection.parse(target.kind, query.get("labelSelector", ""), fields)
+        selection = Selection.parse(target.served, query.get("labelSelector", ""), fields)
         if is_watch(query):
             return await resources.watches.serve(call, target, selection)
         if "sendInitialEvents" in query:
@@ -165,7 +166,7 @@ class Verbs:
             query.get("resourceVersionMatch", ""),
         )
         page = await resources.reader.list(target, selection, options)
-        return resources.renderer.page(call, target.kind, page)
+        return resources.renderer.page(call, target.served, page)
 
     async def _create(self, call: Call, target: Target) -> Response:
         if target.kind.answered:
@@ -195,7 +196,7 @@ class Verbs:
     async def _patch(self, call: Call, target: Target, subresource: str = "") -> Response:
         body, options = await self._body(call), write_options(call)
         warnings: list[str] = []
-        change = self._resources.patcher.change(body, target.kind, warnings, options.field_validation)
+        change = self._resources.patcher.change(body, target.served, warnings, options.field_validation)
         update = Update(change, subresource, conditional=False)
         written = await self._resources.pipeline.update(target, update, options, warnings)
         return self._written(call, target, written)
@@ -206,7 +207,7 @@ class Verbs:
     async def _delete(self, call: Call, target: Target) -> Response:
         options = await self._delete_options(call)
         written = await self._resources.deleter.delete(target, options)
-        if not written.deleted or target.resource in RETURNS_OBJECT:
+        if not written.deleted or target.kind.strategy.returns_deleted:
             return self._written(call, target, written)
         kind = target.kind
         details = {"name": target.name, "group": kind.group, "kind": kind.plural}
@@ -224,10 +225,10 @@ class Verbs:
 
     async def _delete_collection(self, call: Call, target: Target) -> Response:
         query, options = call.query, await self._delete_options(call)
-        selection = Selection.parse(target.kind, query.get("labelSelector", ""), query.get("fieldSelector", ""))
+        selection = Selection.parse(target.served, query.get("labelSelector", ""), query.get("fieldSelector", ""))
         entries = await self._resources.deleter.delete_collection(target, selection, options)
         page = Page(entries, self._resources.reader.store.revision)
-        return self._resources.renderer.page(call, target.kind, page)
+        return self._resources.renderer.page(call, target.served, page)
 
     async def _get_scale(self, call: Call, target: Target) -> Response:
         return self._scale(call, self._resources.pipeline.require(target).obj)

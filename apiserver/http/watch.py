@@ -96,7 +96,7 @@ class Watches:
         self._clock = clock
         self._timeout_s = timeout_s
         self._bookmark_s = bookmark_s
-        self._shared: OrderedDict[tuple[int, str, Form, str], bytes] = OrderedDict()
+        self._shared: OrderedDict[tuple[int, str, Kind, Form, str], bytes] = OrderedDict()
         self._batches: OrderedDict[tuple[Any, ...], bytes] = OrderedDict()
         self._open: set[Subscription] = set()
 
@@ -108,7 +108,7 @@ class Watches:
     async def serve(self, call: Call, target: Target, selection: Selection) -> web.StreamResponse:
         """Answer a watch request until its time is up, the client leaves or the server stops."""
         options = WatchOptions.parse(call)
-        stream = _Stream(self, call, target.kind, selection, negotiate(call.request.headers.get("Accept", "")))
+        stream = _Stream(self, call, target.served, selection, negotiate(call.request.headers.get("Accept", "")))
         since = parse_revision(options.resource_version)
         await self._reader.wait_for(since)
         wants_initial = since == 0 if options.initial_events is None else options.initial_events
@@ -171,7 +171,7 @@ class Watches:
 
     def line(self, call: Call, kind: Kind, entry: Entry, form: Form, event_type: EventType) -> bytes:
         """The bytes of a live event in a derived form, shared between watches that ask alike."""
-        key = (entry.revision, event_type, form, call.query.get("includeObject", ""))
+        key = (entry.revision, event_type, kind, form, call.query.get("includeObject", ""))
         line = self._shared.get(key)
         if line is None:
             shaped = self._renderer.shape(call, kind, entry.obj, form)
@@ -242,7 +242,7 @@ class _Stream:
         self._kind = kind
         self._selection = selection
         self._form = form
-        self._plain = form.shape is Shape.OBJECT
+        self._plain = form.shape is Shape.OBJECT and kind.face is None
         query = call.query
         asked = (query.get(name, "") for name in ("labelSelector", "fieldSelector", "includeObject"))
         self._key = (call.path, form, *asked)

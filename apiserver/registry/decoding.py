@@ -22,7 +22,7 @@ class Decoder:
         self.schema = schema
 
     def decode(self, kind: Kind, body: Body, validation: FieldValidation, warnings: list[str]) -> Object:
-        """An object of `kind`, its own `kind` and `apiVersion` filled in.
+        """An object of `kind` in the form that is stored, its `kind` and `apiVersion` filled in.
 
         Raises:
             ApiError: BadRequest for what is no object, is of another kind, or has wrong types (under Strict also
@@ -32,7 +32,7 @@ class Decoder:
         obj = decoded.obj
         check_kind(obj, kind.kind, kind.api_version)
         self.check(kind, obj, validation, warnings, decoded.duplicate_fields)
-        return obj
+        return kind.taken(obj)
 
     def read(self, body: Body) -> Decoded:
         """The object in a body of any form that is understood: JSON, YAML, protobuf.

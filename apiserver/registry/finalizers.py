@@ -28,8 +28,6 @@ _FOREGROUND = "foregroundDeletion"
 _ORPHAN = "orphan"
 _DEFAULT_GRACE_S = 30
 _RETRIES = 5
-RETURNS_OBJECT = frozenset(("/pods", "/services", "/serviceaccounts"))
-"""Resources whose deletion answers with the object that is gone, as upstream's clients expect, not with a Status."""
 
 
 class Propagation(StrEnum):

@@ -61,14 +61,14 @@ class Patcher:
             warnings += found
 
     def change(self, body: Body, kind: Kind, warnings: list[str], validation: FieldValidation) -> Change:
-        """The patch as a change of the stored object, its result checked as a body would be."""
+        """The patch, of `kind`'s form, as a change of the stored object, its result checked as a body would be."""
         apply = self.apply(body, kind, warnings, validation)
 
         def change(entry: Entry, messages: list[str]) -> Object:
-            obj = apply(copy_of(entry.value))
+            obj = apply(kind.shown(copy_of(entry.value)))
             check_kind(obj, kind.kind, kind.api_version)
             self._decoder.check(kind, obj, validation, messages)
-            return obj
+            return kind.taken(obj)
 
         return change
 

@@ -10,7 +10,7 @@ k8s.io/apiserver, pkg/registry/generic/registry and pkg/registry/rest.
 import copy
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 import orjson
@@ -101,7 +101,7 @@ class Pipeline:
             ApiError: BadRequest, Invalid, AlreadyExists, Forbidden, NotFound (the namespace).
         """
         warnings: list[str] = []
-        obj = self.decoder.decode(target.kind, body, options.field_validation, warnings)
+        obj = self.decoder.decode(target.served, body, options.field_validation, warnings)
         return await self.create_object(target, obj, options, warnings)
 
     async def create_object(
@@ -121,7 +121,7 @@ class Pipeline:
             if strategy.initial_status is not None:
                 obj["status"] = copy.deepcopy(dict(strategy.initial_status))
         strategy.prepare(obj, None)
-        count(target.resource, obj, None)
+        count(kind, obj, None)
         refuse(kind, target.name, [*names.validate_meta(obj, kind), *strategy.validate(obj, None)])
         warnings += strategy.warnings(obj, None)
         strategy.canonicalize(obj, None)
@@ -144,7 +144,7 @@ class Pipeline:
             raise _name_mismatch(name, target.name)
         meta["uid"] = str(uuid.UUID(int=self._random.getrandbits(128), version=4))
         meta["creationTimestamp"] = self.now()
-        return Target(target.kind, target.user, target.namespace, name or "")
+        return replace(target, name=name or "")
 
     def _generate(self, target: Target, prefix: str) -> str:
         name = ""
@@ -175,12 +175,14 @@ class Pipeline:
     async def replace(self, target: Target, body: Body, options: WriteOptions, *, subresource: str = "") -> Written:
         """PUT: the body takes the object's place."""
         warnings: list[str] = []
-        obj = self.decoder.decode(target.kind, body, options.field_validation, warnings)
+        obj = self.decoder.decode(target.served, body, options.field_validation, warnings)
         first = iter((obj,))
 
         def change(_entry: Entry, _warnings: list[str]) -> Object:
             again = next(first, None)
-            return again if again is not None else self.decoder.decode(target.kind, body, options.field_validation, [])
+            return (
+                again if again is not None else self.decoder.decode(target.served, body, options.field_validation, [])
+            )
 
         return await self.update(target, Update(change, subresource), options, warnings)
 
@@ -254,7 +256,7 @@ class Pipeline:
         if subresource != "status":
             warnings += strategy.warnings(new, old)
             strategy.canonicalize(new, old)
-            count(target.resource, new, old)
+            count(kind, new, old)
         self.admission.validate(attributes)
 
     async def _store_update(

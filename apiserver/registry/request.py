@@ -20,12 +20,22 @@ class FieldValidation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a request is about. `name` is empty for a collection, `namespace` for all of them or none."""
+    """What a request is about; `kind` is the stored one.
+
+    `name` is empty for a collection, `namespace` for all of them or none.
+    """
 
     kind: Kind
     user: User
     namespace: str = ""
     name: str = ""
+    face: Kind | None = None
+    """The version that the client speaks, where it is not the stored one."""
+
+    @property
+    def served(self) -> Kind:
+        """The kind as the client speaks it."""
+        return self.face or self.kind
 
     @property
     def resource(self) -> str:

@@ -88,10 +88,30 @@ class Strategy:
     """Whether deletion first sets deletionTimestamp and lets the owner finish (pods)."""
     unconditional_update: bool = True
     """Whether an update without resourceVersion is taken, whatever is stored."""
+    counts_generation: bool = False
+    """Whether `metadata.generation` counts the changes of what an object asks for: all but metadata and status."""
+    returns_deleted: bool = False
+    """Whether a deletion answers with the object that is gone, not with a Status."""
     last_seen: Callable[[Object], datetime | None] | None = None
     """When an object last mattered, for kinds whose objects go by themselves some time after that (events)."""
     name_is: str = "subdomain"
     """The rule for `metadata.name`, by its name in `api.names`: subdomain, label, label_1035, path_segment, ip."""
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """How a kind shows objects that are stored as another: one object served in several versions.
+
+    The registry defaults, validates and stores the stored form alone; `show` and `read` translate at the border and
+    lose nothing that the other form can't say (upstream keeps such things in annotations). Both may share parts with
+    their argument and leave it as it is. Selectable fields and columns of the kind look at the stored form.
+    """
+
+    stored: "Kind"
+    show: Callable[[Object], Object]
+    """Stored form to this kind's."""
+    read: Callable[[Object], Object]
+    """This kind's form to the stored one."""
 
 
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
@@ -123,6 +143,8 @@ class Kind:
     verbs: tuple[str, ...] = ALL_VERBS
     answered: bool = False
     """Whether created objects are questions, which the server answers in their status and keeps nowhere."""
+    face: Face | None = None
+    """Set where objects are stored as another kind's."""
 
     def __post_init__(self) -> None:
         if not self.singular:
@@ -160,6 +182,19 @@ class Kind:
     def namespaced(self) -> bool:
         """Whether objects live in a namespace."""
         return self.scope is Scope.NAMESPACED
+
+    @property
+    def stored(self) -> "Kind":
+        """The kind whose form is stored and validated, mostly this one."""
+        return self if self.face is None else self.face.stored
+
+    def shown(self, obj: Object) -> Object:
+        """A stored object in this kind's form."""
+        return obj if self.face is None else self.face.show(obj)
+
+    def taken(self, obj: Object) -> Object:
+        """An object of this kind in the form that is stored."""
+        return obj if self.face is None else self.face.read(obj)
 
     def subresource(self, name: str) -> Subresource | None:
         """The subresource of that name."""

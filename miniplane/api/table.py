@@ -139,10 +139,10 @@ def include_option(word: str) -> str:
 
 
 def row(kind: Kind, obj: Object, now: datetime, *, include_object: str = "Metadata") -> Object:
-    """One row; the object in it shares its parts with `obj`."""
+    """One row of a stored object; the object in it shares its parts with `obj`."""
     result: Object = {"cells": cells(kind, obj, now)}
     if include_object != "None":
-        result["object"] = obj if include_object == "Object" else partial(obj)
+        result["object"] = kind.shown(obj) if include_object == "Object" else partial(obj)
     else:
         result["object"] = None
     return result

@@ -40,6 +40,11 @@ def more(items: list[str], count: int, limit: int = 3) -> str:
     return f"{head} + {count - limit} more..." if count > limit else head
 
 
+def labels_text(labels: Mapping[str, str]) -> str:
+    """Labels in a cell: sorted, `<none>` where there are none."""
+    return ",".join(f"{key}={labels[key]}" for key in sorted(labels)) or NONE
+
+
 # --- label selectors
 
 
@@ -98,15 +103,15 @@ WORKLOAD_COLUMNS = (
 """The wide columns of what has a pod template."""
 
 
-def selector_required(path: Path, spec: Object) -> Iterator[FieldError]:
-    """A workload's selector is there, valid and not empty; `path` is the spec's."""
+def selector_required(path: Path, spec: Object, owner: str = "deployment") -> Iterator[FieldError]:
+    """The selector of a workload, an `owner`, is there, valid and not empty; `path` is the spec's."""
     given = clean_selector(spec, "selector")
     if given is None:
         yield required(path / "selector")
         return
     yield from selector_errors(path, spec, "selector")
     if not any(given.values()):
-        yield invalid(path / "selector", shown(section(spec, "selector")), "empty selector is invalid for deployment")
+        yield invalid(path / "selector", shown(section(spec, "selector")), f"empty selector is invalid for {owner}")
 
 
 def selector_immutable(path: Path, new: Object, old: Object) -> Iterator[FieldError]:

@@ -210,7 +210,6 @@ async def test_generators(kubectl: Kubectl) -> None:
 async def test_what_is_not_there_is_told(kubectl: Kubectl) -> None:
     """Kinds and ways of applying that the server lacks end in a message of kubectl's own, not in a riddle."""
     for command, message in (
-        ("create job j --image=x", "the server could not find the requested resource"),
         ("top nodes", "Metrics API not available"),
         ("get gizmos", 'the server doesn\'t have a resource type "gizmos"'),
     ):

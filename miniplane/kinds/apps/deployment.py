@@ -3,15 +3,14 @@
 Upstream: apps/v1; concept page "Deployments".
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
 
 from miniplane.api.kind import SCALE, STATUS, Column, Kind, Object, Scope, Strategy
 from miniplane.api.table import AGE, NAME
 from miniplane.api.validation import FieldError, Path, forbidden, invalid, not_supported, required
 from miniplane.kinds.fields import at_least, fill, is_set, number, open_section, optional, section, shown, text
+from miniplane.kinds.percentages import amount, at_most_whole, count_or_percent
 from miniplane.kinds.podspec.spec import template_errors
 from miniplane.kinds.podspec.template import default_template, template_warnings
 from miniplane.kinds.shared import (
@@ -23,12 +22,6 @@ from miniplane.kinds.shared import (
 )
 
 _STRATEGIES = ("Recreate", "RollingUpdate")
-_PERCENT = re.compile(r"[0-9]{1,9}%", re.ASCII)
-_PERCENT_RULE = (
-    "a valid percent string must be a numeric string followed by an ending '%' "
-    "(e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')"
-)
-_WHOLE = 100
 
 
 def defaults(deployment: Object) -> None:
@@ -78,26 +71,10 @@ def _strategy(path: Path, strategy: Object) -> Iterator[FieldError]:
 def _rolling(path: Path, rolling: Object) -> Iterator[FieldError]:
     unavailable = rolling.get("maxUnavailable")
     for key in ("maxUnavailable", "maxSurge"):
-        yield from _count_or_percent(path / key, rolling.get(key))
-    if _amount(unavailable) == 0 and _amount(rolling.get("maxSurge")) == 0:
+        yield from count_or_percent(path / key, rolling.get(key))
+    if amount(unavailable) == 0 and amount(rolling.get("maxSurge")) == 0:
         yield invalid(path / "maxUnavailable", unavailable, "may not be 0 when `maxSurge` is 0")
-    if isinstance(unavailable, str) and _amount(unavailable) > _WHOLE:
-        yield invalid(path / "maxUnavailable", unavailable, "must not be greater than 100%")
-
-
-def _count_or_percent(path: str, value: Any) -> Iterator[FieldError]:
-    if isinstance(value, str):
-        if not _PERCENT.fullmatch(value):
-            yield invalid(path, value, _PERCENT_RULE)
-    else:
-        yield from at_least(path, value)
-
-
-def _amount(value: Any) -> int:
-    """The number or the percentage; 0 where it is neither."""
-    if isinstance(value, str):
-        return int(value[:-1]) if _PERCENT.fullmatch(value) else 0
-    return value if isinstance(value, int) else 0
+    yield from at_most_whole(path / "maxUnavailable", unavailable)
 
 
 def validate_status(deployment: Object, _old: Object | None) -> Sequence[FieldError]:
@@ -129,5 +106,7 @@ DEPLOYMENT = Kind(
     ),
     subresources=(STATUS, SCALE),
     defaults=defaults,
-    strategy=Strategy(validate=validate, validate_status=validate_status, warnings=template_warnings),
+    strategy=Strategy(
+        counts_generation=True, validate=validate, validate_status=validate_status, warnings=template_warnings
+    ),
 )

@@ -66,6 +66,7 @@ REPLICA_SET = Kind(
     subresources=(STATUS, SCALE),
     defaults=defaults,
     strategy=Strategy(
+        counts_generation=True,
         validate=validate,
         validate_status=validate_status,
         warnings=template_warnings,

@@ -243,6 +243,8 @@ POD = Kind(
     ),
     defaults=defaults,
     strategy=Strategy(
+        returns_deleted=True,
+        counts_generation=True,
         prepare=prepare,
         validate=validate,
         validate_status=validate_status,

@@ -221,6 +221,7 @@ SERVICE = Kind(
     subresources=(STATUS,),
     defaults=defaults,
     strategy=Strategy(
+        returns_deleted=True,
         prepare=prepare,
         validate=validate,
         validate_status=validate_status,

@@ -164,5 +164,5 @@ ENDPOINT_SLICE = Kind(
         AGE,
     ),
     defaults=defaults,
-    strategy=Strategy(validate=validate),
+    strategy=Strategy(counts_generation=True, validate=validate),
 )

@@ -190,6 +190,7 @@ INGRESS = Kind(
     ),
     subresources=(STATUS,),
     strategy=Strategy(
+        counts_generation=True,
         validate=validate,
         validate_status=validate_status,
         warnings=warnings,

@@ -93,5 +93,5 @@ INGRESS_CLASS = Kind(
         AGE,
     ),
     defaults=defaults,
-    strategy=Strategy(validate=validate),
+    strategy=Strategy(counts_generation=True, validate=validate),
 )

@@ -130,5 +130,5 @@ NETWORK_POLICY = Kind(
     definition="io.k8s.api.networking.v1.NetworkPolicy",
     columns=(NAME, Column("Pod-Selector", selector_cell("podSelector"), description="The pods it is about."), AGE),
     defaults=defaults,
-    strategy=Strategy(validate=validate),
+    strategy=Strategy(counts_generation=True, validate=validate),
 )

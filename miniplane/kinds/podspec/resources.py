@@ -17,7 +17,8 @@ _HUGE_PAGES = "hugepages-"
 _COMPUTE = ("cpu", "memory")
 
 
-def _parse(value: Any) -> Quantity | None:
+def parse_amount(value: Any) -> Quantity | None:
+    """The amount, None where it is none."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     try:
@@ -33,7 +34,7 @@ def amount_errors(path: Path, amounts: Mapping[str, Any]) -> Iterator[FieldError
 
 
 def _amount(path: str, name: str, value: Any) -> Iterator[FieldError]:
-    quantity = _parse(value)
+    quantity = parse_amount(value)
     if quantity is None:
         return
     if quantity.nano < 0:
@@ -68,7 +69,7 @@ def resource_errors(path: Path, container: Object) -> Iterator[FieldError]:
             yield from _container_resource(here, name)
             yield from _amount(here, name, value)
     for name, value in requests.items():
-        yield from _against_limit(path, name, _parse(value), limits)
+        yield from _against_limit(path, name, parse_amount(value), limits)
 
 
 def _against_limit(path: Path, name: str, amount: Quantity | None, limits: Object) -> Iterator[FieldError]:
@@ -77,7 +78,7 @@ def _against_limit(path: Path, name: str, amount: Quantity | None, limits: Objec
         if strict:
             yield required(path / "limits", "Limit must be set for non overcommitable resources")
         return
-    limit = _parse(limits[name])
+    limit = parse_amount(limits[name])
     if amount is None or limit is None:
         return
     if strict and amount != limit:
@@ -101,7 +102,7 @@ def _compute(container: Object) -> tuple[dict[str, Quantity], dict[str, Quantity
     """The limits and requests of processor and memory that are not 0."""
     resources = section(container, "resources")
     limits, requests = (
-        {name: quantity for name in _COMPUTE if (quantity := _parse(section(resources, key).get(name)))}
+        {name: quantity for name in _COMPUTE if (quantity := parse_amount(section(resources, key).get(name)))}
         for key in ("limits", "requests")
     )
     return limits, requests

@@ -114,24 +114,42 @@ def _host_aliases(path: Path, spec: Object) -> Iterator[FieldError]:
             yield from named(here / "hostnames", name, is_dns_subdomain)
 
 
-def template_errors(path: Path, spec: Object) -> Iterator[FieldError]:
-    """The errors of a workload's template, that must match its selector and restart its pods always."""
-    template = section(spec, "template")
-    meta, pod = section(template, "metadata"), section(template, "spec")
-    labels = string_map(meta, "labels")
+def template_errors(path: Path, spec: Object, owner: str = "ReplicaSet") -> Iterator[FieldError]:
+    """The errors of a workload's template, that must match its selector and restart its pods always.
+
+    `path` is the template's, `owner` whose controller makes the pods.
+    """
+    yield from template_unmatched(path, spec)
+    yield from pod_template_errors(path, section(spec, "template"))
+    yield from long_running(path, spec, owner)
+
+
+def template_unmatched(path: Path, spec: Object) -> Iterator[FieldError]:
+    """An error if a workload's selector does not match the labels of its template; `path` is the template's."""
+    labels = string_map(section(section(spec, "template"), "metadata"), "labels")
     selector = parse_selector(spec, "selector")
     if selector and not selector.nothing and not selector.matches(labels):
         words = "`selector` does not match template `labels`"
         yield invalid(path / "metadata" / "labels", shown(labels) if labels else None, words)
-    yield from validate_labels(labels, path / "labels")
+
+
+def pod_template_errors(path: Path, template: Object) -> Iterator[FieldError]:
+    """The errors of a template whatever makes pods of it."""
+    meta, pod = section(template, "metadata"), section(template, "spec")
+    yield from validate_labels(string_map(meta, "labels"), path / "labels")
     yield from validate_annotations(string_map(meta, "annotations"), path / "annotations")
     yield from pod_spec_errors(path / "spec", pod)
     if elements(pod, "ephemeralContainers"):
         yield forbidden(path / "spec" / "ephemeralContainers", "ephemeral containers not allowed in pod template")
+
+
+def long_running(path: Path, spec: Object, owner: str) -> Iterator[FieldError]:
+    """The pods of a template are restarted always and have no deadline; `path` is the template's."""
+    pod = section(section(spec, "template"), "spec")
     if (policy := text(pod, "restartPolicy")) in ("Never", "OnFailure"):
         yield not_supported(path / "spec" / "restartPolicy", policy, ("Always",))
     if is_set(pod, "activeDeadlineSeconds"):
-        words = "activeDeadlineSeconds in ReplicaSet is not Supported"
+        words = f"activeDeadlineSeconds in {owner} is not Supported"
         yield forbidden(path / "spec" / "activeDeadlineSeconds", words)
 
 

@@ -1,1 +1,1 @@
-"""policy.networking.k8s.io: policies of the whole cluster."""
+"""The group policy."""

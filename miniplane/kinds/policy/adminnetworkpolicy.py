@@ -42,5 +42,5 @@ ADMIN_NETWORK_POLICY = Kind(
     ),
     subresources=(STATUS,),
     defaults=default_protocols,
-    strategy=Strategy(validate=validate, validate_status=validate_status),
+    strategy=Strategy(counts_generation=True, validate=validate, validate_status=validate_status),
 )

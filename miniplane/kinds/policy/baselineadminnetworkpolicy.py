@@ -46,5 +46,5 @@ BASELINE_ADMIN_NETWORK_POLICY = Kind(
     columns=(NAME, AGE),
     subresources=(STATUS,),
     defaults=default_protocols,
-    strategy=Strategy(validate=validate, validate_status=validate_status),
+    strategy=Strategy(counts_generation=True, validate=validate, validate_status=validate_status),
 )

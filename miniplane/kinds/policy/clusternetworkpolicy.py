@@ -73,5 +73,5 @@ CLUSTER_NETWORK_POLICY = Kind(
         AGE,
     ),
     subresources=(STATUS,),
-    strategy=Strategy(validate=validate, validate_status=validate_status, warnings=warnings),
+    strategy=Strategy(counts_generation=True, validate=validate, validate_status=validate_status, warnings=warnings),
 )

@@ -1,10 +1,16 @@
 """Every kind and every verb: what holds for all of them holds for each."""
 
+import base64
 import copy
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from miniplane.api.kind import Kind
 from miniplane.kinds import KINDS
@@ -12,6 +18,22 @@ from tests.contract.api.conftest import MERGE, TABLE, Api, config_map, deploymen
 
 RULES = [{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}]
 SPEC = deployment()["spec"]
+JOB_TEMPLATE = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "busybox"}]}}
+SCALED = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+RULE = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+WEBHOOK = {
+    "name": "check.example.com",
+    "clientConfig": {"url": "https://example.com/check"},
+    "rules": [RULE],
+    "sideEffects": "None",
+    "admissionReviewVersions": ["v1"],
+}
+REQUEST = base64.b64encode(
+    x509.CertificateSigningRequestBuilder()
+    .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "someone")]))
+    .sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    .public_bytes(Encoding.PEM)
+).decode()
 BODIES: Mapping[str, dict[str, Any]] = {
     "Namespace": {},
     "Node": {},
@@ -42,13 +64,62 @@ BODIES: Mapping[str, dict[str, Any]] = {
     "IPAddress": {"spec": {"parentRef": {"resource": "services", "namespace": "default", "name": "web"}}},
     "EndpointSlice": {"addressType": "IPv4", "endpoints": [{"addresses": ["10.0.0.1"]}], "ports": [{"port": 80}]},
     "Lease": {"spec": {"holderIdentity": "me"}},
+    "StatefulSet": {"spec": SPEC | {"serviceName": "web"}},
+    "DaemonSet": {"spec": {key: SPEC[key] for key in ("selector", "template")}},
+    "ControllerRevision": {"data": {"spec": {}}, "revision": 1},
+    "ReplicationController": {"spec": {"selector": {"app": "web"}, "template": SPEC["template"]}},
+    "PodTemplate": {"template": SPEC["template"]},
+    "Job": {"spec": {"template": JOB_TEMPLATE}},
+    "CronJob": {"spec": {"schedule": "*/5 * * * *", "jobTemplate": {"spec": {"template": JOB_TEMPLATE}}}},
+    "PodDisruptionBudget": {"spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}}},
+    "HorizontalPodAutoscaler": {"spec": {"scaleTargetRef": SCALED, "maxReplicas": 3}},
+    "events.k8s.io/v1/Event": {
+        "eventTime": "2026-01-02T03:04:05.000000Z",
+        "reportingController": "example.com/me",
+        "reportingInstance": "me-1",
+        "action": "Looked",
+        "reason": "R",
+        "type": "Normal",
+        "regarding": {"kind": "Pod", "name": "web", "namespace": "default"},
+    },
+    "PriorityClass": {"value": 1000},
+    "LimitRange": {"spec": {"limits": [{"type": "Container", "default": {"cpu": "1"}}]}},
+    "ResourceQuota": {"spec": {"hard": {"pods": "10"}}},
+    "PersistentVolume": {
+        "spec": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/data"}}
+    },
+    "PersistentVolumeClaim": {
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    },
+    "StorageClass": {"provisioner": "example.com/disk"},
+    "CSIDriver": {"spec": {}},
+    "CSINode": {"spec": {"drivers": []}},
+    "CSIStorageCapacity": {"storageClassName": "fast"},
+    "VolumeAttachment": {
+        "spec": {"attacher": "example.com/disk", "nodeName": "a", "source": {"persistentVolumeName": "v"}}
+    },
+    "RuntimeClass": {"handler": "runc"},
+    "MutatingWebhookConfiguration": {"webhooks": [WEBHOOK]},
+    "ValidatingWebhookConfiguration": {"webhooks": [WEBHOOK]},
+    "ValidatingAdmissionPolicy": {
+        "spec": {
+            "matchConstraints": {"resourceRules": [RULE | {"scope": "*"}]},
+            "validations": [{"expression": "object.metadata.name != 'x'"}],
+        }
+    },
+    "ValidatingAdmissionPolicyBinding": {"spec": {"policyName": "p", "validationActions": ["Deny"]}},
+    "CertificateSigningRequest": {
+        "spec": {"request": REQUEST, "signerName": "example.com/mine", "usages": ["client auth"]}
+    },
+    "FlowSchema": {"spec": {"priorityLevelConfiguration": {"name": "exempt"}}},
+    "PriorityLevelConfiguration": {"spec": {"type": "Limited", "limited": {"limitResponse": {"type": "Reject"}}}},
 }
 
 
 def body(kind: Kind, name: str) -> dict[str, Any]:
     """A good object of a kind."""
     made = {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": {"name": name}}
-    return made | copy.deepcopy(BODIES[kind.kind])
+    return made | copy.deepcopy(BODIES.get(f"{kind.api_version}/{kind.kind}") or BODIES[kind.kind])
 
 
 NAMES = {"IPAddress": ("10.99.0.7", "10.99.0.8"), "BaselineAdminNetworkPolicy": ("default",)}
@@ -161,7 +232,7 @@ async def test_a_stale_revision_is_a_conflict(api: Api, kind: Kind) -> None:
     before = api.store.revision
     answer = await api("PUT", path(kind, name), made)
     assert (answer.status, answer.reason) == (409, "Conflict")
-    assert f'Operation cannot be fulfilled on {kind.resource} "{name}"' in answer.message
+    assert f'Operation cannot be fulfilled on {kind.stored.resource} "{name}"' in answer.message
     assert answer.obj["details"]["kind"] == kind.plural
     assert api.store.revision == before
 
@@ -173,7 +244,7 @@ async def test_the_same_name_twice_is_refused(api: Api, kind: Kind) -> None:
     before = api.store.revision
     answer = await api("POST", path(kind), body(kind, name))
     assert (answer.status, answer.reason) == (409, "AlreadyExists")
-    assert answer.message == f'{kind.resource} "{name}" already exists'
+    assert answer.message == f'{kind.stored.resource} "{name}" already exists'
     assert api.store.revision == before
 
 
@@ -183,9 +254,9 @@ async def test_what_is_not_there_is_not_found(api: Api, kind: Kind) -> None:
     for method, content in (("GET", None), ("PUT", body(kind, name)), ("PATCH", {}), ("DELETE", None)):
         answer = await api(method, path(kind, name), content, media=MERGE if method == "PATCH" else "")
         assert (answer.status, answer.reason) == (404, "NotFound"), method
-        assert answer.message == f'{kind.resource} "{name}" not found'
+        assert answer.message == f'{kind.stored.resource} "{name}" not found'
         assert answer.obj["details"] == {
-            key: value for key, value in (("name", name), ("group", kind.group), ("kind", kind.plural)) if value
+            key: value for key, value in (("name", name), ("group", kind.stored.group), ("kind", kind.plural)) if value
         }
 
 

@@ -90,7 +90,8 @@ def test_words_that_people_type(word: str, kind: str) -> None:
 def test_all_is_what_kubectl_means_by_it() -> None:
     """`kubectl get all` covers the workloads and Services, all of them in a namespace."""
     members = [kind for kind in KINDS if "all" in kind.categories]
-    assert {kind.kind for kind in members} == {"Pod", "Service", "Deployment", "ReplicaSet"}
+    workloads = {"Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicationController"}
+    assert {kind.kind for kind in members} == workloads | {"Pod", "Service", "HorizontalPodAutoscaler"}
     assert all(kind.scope is Scope.NAMESPACED for kind in members)
 
 
