@@ -17,6 +17,7 @@ from miniplane.api import meta
 from miniplane.api.kind import Object
 from miniplane.api.meta import Key
 from miniplane.client import Client
+from miniplane.dataplane.dns_resolv import NO_RESOLVER, ResolvConf, parse
 from miniplane.kinds import NODE, POD, SERVICE
 from miniplane.observe import logs
 from miniplane.observe.metrics import CollectorRegistry
@@ -64,12 +65,13 @@ async def run_node(settings: Settings, client: Client, clock: Clock, *, ready: C
             ip=settings.node_ip,
             network=path.network,
             api=ClientApi(client),
-            catalogue=Catalogue(system_images(settings, informers)),
+            catalogue=Catalogue(system_images(settings, informers, client)),
             clock=clock,
             cluster=settings.network,
             event=recorder.record,
             addresses=addresses,
             services=lambda namespace: _services(informers, namespace),
+            resolv_conf=resolv_conf(settings),
         )
         kubelet = Kubelet(host, addresses)
         async with _serve(settings, kubelet, path, clock, registry) as port:
@@ -96,12 +98,21 @@ async def run_node(settings: Settings, client: Client, clock: Clock, *, ready: C
                 ready()
 
 
-def system_images(settings: Settings, informers: Informers) -> Sequence[Entry]:
+def system_images(settings: Settings, informers: Informers, client: Client) -> Sequence[Entry]:
     """The images that are part of the cluster itself: what `miniplane/dns` and `miniplane/ingress` run."""
     return (
-        Entry(names=dns.NAMES, server=dns.DnsImage(informers, settings.network)),
+        Entry(names=dns.NAMES, server=dns.DnsImage(informers, client, settings.network, resolv_conf(settings))),
         Entry(names=ingress.NAMES, server=ingress.IngressImage(informers)),
     )
+
+
+def resolv_conf(settings: Settings) -> ResolvConf:
+    """The node's resolv.conf; empty if it has none."""
+    try:
+        return parse(settings.resolv_conf.read_text()) if settings.resolv_conf is not None else NO_RESOLVER
+    except (OSError, UnicodeDecodeError) as error:
+        log.warning("the node's resolv.conf can't be read", path=str(settings.resolv_conf), error=str(error))
+        return NO_RESOLVER
 
 
 def _subscribe(name: str, informers: Informers, kubelet: Kubelet, reporter: NodeReporter) -> None:

@@ -30,6 +30,9 @@ class Settings:
     host_ports_bind: str = ""
     """Real address on which node ports and load-balancer addresses are offered. Empty: one loopback address for each,
     which keeps them apart and off the network; 0.0.0.0 in a container, where they are published under `advertise`."""
+    resolv_conf: Path | None = Path("/etc/resolv.conf")
+    """The node's nameservers and search list (--resolv-conf): for pods with `dnsPolicy: Default`, and for the cluster's
+    DNS, which asks them for names that are not the cluster's. None: there are none."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severity that is logged."""
     log_format: Literal["text", "json"] = "text"

@@ -10,13 +10,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from bench.figures import cluster, dataplane, explain, fanout, http, scheduler, store
+from bench.figures import cluster, dataplane, dns, explain, fanout, http, scheduler, store
 from bench.figures.base import Figure, Group
 
 GROUPS: tuple[Group, ...] = (
     store.GROUP,
     dataplane.GROUP,
     explain.GROUP,
+    dns.GROUP,
     fanout.GROUP,
     http.GROUP,
     scheduler.GROUP,

@@ -7,6 +7,7 @@ from typing import Protocol
 from miniplane import config
 from miniplane.aio import Clock
 from miniplane.api.kind import Object
+from miniplane.dataplane.dns_resolv import NO_RESOLVER, ResolvConf
 
 from ..network.base import Network
 from ..network.ipam import Ipam
@@ -47,4 +48,6 @@ class Host:
     """The node's pod addresses; None as long as it has no podCIDR."""
     services: Callable[[str], Sequence[Object]] = lambda _: ()
     """The Services that a namespace's pods get variables of."""
+    resolv_conf: ResolvConf = NO_RESOLVER
+    """The node's own, for pods with `dnsPolicy: Default`."""
     allocatable: Mapping[str, str] = field(default_factory=dict)

@@ -223,7 +223,7 @@ class PodWorker:
 
     def _take_link(self, link: Link) -> None:
         self._link, self._ip = link, link.ip
-        conf = resolv_conf(self._pod, self._host.cluster)
+        conf = resolv_conf(self._pod, self._host.cluster, self._host.resolv_conf)
         hosts = hosts_file(self._pod, self._ip, self._host.cluster)
         self._resolver = Resolver(link, conf, hosts)
         self._files = {

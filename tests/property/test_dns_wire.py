@@ -1,11 +1,15 @@
 """The DNS server withstands any bytes, and its answers keep to the zone's laws."""
 
+import contextlib
+
 import dns.message
 import dns.rcode
+import dns.rrset
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.dns.server import Responder
+from miniplane.dataplane.dns_cache import Asked, Cache, Malformed, render, times_to_live
 from miniplane.dataplane.dns_directory import Directory
 from miniplane.dataplane.dns_zone import Code, Zone
 
@@ -53,6 +57,7 @@ def test_any_bytes(data: bytes) -> None:
     """No message makes the server fail; what it answers is an answer with the same id."""
     answer = RESPONDER.respond(data)
     if answer is not None:
+        assert isinstance(answer, bytes)
         assert answer[:2] == data[:2]
         assert answer[2] & 0x80
 
@@ -85,7 +90,36 @@ def test_the_wire_says_the_same(name: str, kind: str) -> None:
         return
     query = dns.message.make_query(name, kind)
     wire = RESPONDER.respond(query.to_wire())
-    assert wire is not None
+    assert isinstance(wire, bytes)
     answer, reply = dns.message.from_wire(wire), ZONE.resolve(name, kind)
     assert dns.rcode.to_text(answer.rcode()) == reply.code
     assert sum(map(len, answer.answer)) == len(reply.answer)
+
+
+@given(st.binary(max_size=80))
+def test_the_cache_withstands_any_bytes(data: bytes) -> None:
+    """What another nameserver sends is either a message or refused."""
+    for wire in (data, b"\0\0\x81\x80\0\1\0\1\0\0\0\0" + data):
+        with contextlib.suppress(Malformed):
+            times_to_live(wire)
+
+
+@given(names, st.integers(0, 2**16 - 1), st.integers(0, 100), st.booleans())
+def test_a_kept_answer_is_the_answer(name: str, number: int, age: int, edns: bool) -> None:  # noqa: FBT001  hypothesis
+    """A kept answer rendered for another client is that client's: id, case, EDNS; records as they were, older."""
+    if not name or any(len(part) > 63 or not part for part in name.split(".")):
+        return
+    query = dns.message.make_query(name, "A", id=number, use_edns=edns)
+    made = dns.message.make_response(query)
+    made.use_edns(edns=False)
+    made.answer = [dns.rrset.from_text(name + ".", 60, "IN", "A", "192.0.2.1", "192.0.2.2")]
+    other = dns.message.make_query(name.swapcase(), "A", id=(number + 1) % 2**16, use_edns=edns)
+    wire = other.question[0].name.to_wire()
+    assert wire is not None
+    asked = Asked(wire + b"\0\1\0\1", edns)
+    kept = Cache().put(asked, made.to_wire(want_shuffle=False), 1000.0)
+    again = dns.message.from_wire(render(kept, asked, other.to_wire(), 1000.0 + age))
+    assert other.is_response(again)
+    assert (again.edns >= 0) == edns
+    assert again.answer[0].ttl == max(0, 30 - age)
+    assert {str(record) for record in again.answer[0]} == {"192.0.2.1", "192.0.2.2"}
