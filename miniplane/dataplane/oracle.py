@@ -15,6 +15,9 @@ from miniplane.config import Network
 
 Json = Mapping[str, Any]
 
+MOST_NODES = 8
+"""More nodes than these on a packet's way are a circle."""
+
 
 class Question(NamedTuple):
     """A new connection: its sender's address, and the node that it enters the network at."""
@@ -80,13 +83,17 @@ class Oracle:
         }
 
     def answer(self, question: Question) -> Answers:
-        """What can become of it."""
+        """What can become of it. What nodes send round in circles is unreachable."""
+        return self._after(question, 1)
+
+    def _after(self, question: Question, nodes: int) -> Answers:
+        """The answers at the node that the packet is at, which is its `nodes`-th."""
         way = self._way(question)
         if way.verdict:
             return {Answer(way.verdict): Fraction(1)}
         found: Answers = {}
         for dst, port in way.targets:
-            for answer, chance in self._deliver(question, dst, port, way).items():
+            for answer, chance in self._deliver(question, dst, port, way, nodes).items():
                 found[answer] = found.get(answer, Fraction(0)) + chance / len(way.targets)
         return found
 
@@ -202,7 +209,7 @@ class Oracle:
                 return [item for item in endpoints if wanted in _hints(item, hint)]
         return endpoints
 
-    def _deliver(self, question: Question, dst: str, port: int, way: _Way) -> Answers:
+    def _deliver(self, question: Question, dst: str, port: int, way: _Way, nodes: int) -> Answers:
         own = self._own(question)
         if dst == own:
             return {Answer("accept", dst, port, question.src): Fraction(1)}
@@ -223,8 +230,8 @@ class Oracle:
         if self._local(dst, question) is not None:
             return {Answer("accept", dst, port, src): Fraction(1)}
         node = self._node_of(dst)
-        if node and node != question.node:
-            return self.answer(Question(src, dst, question.protocol, port, node, is_from_node=False))
+        if node and node != question.node and nodes < MOST_NODES:
+            return self._after(Question(src, dst, question.protocol, port, node, is_from_node=False), nodes + 1)
         ours = (*self._network.pod_cidrs, *self._network.service_cidrs, self._network.load_balancer_pool)
         if node or _within(dst, ours):
             return {Answer("unreachable"): Fraction(1)}

@@ -58,7 +58,7 @@ def is_told(case: Case) -> bool:
 def _answer(path: Path) -> Answer:
     if path.verdict is not Verdict.ACCEPT:
         return Answer(path.verdict.value)
-    if path.hop.kind is HopKind.NONE:
+    if path.hop.kind in (HopKind.NONE, HopKind.PEER):  # nobody has the address, or it goes round in circles
         return Answer("unreachable")
     return Answer("accept", str(path.packet.dst), path.packet.dport, str(path.packet.src))
 
