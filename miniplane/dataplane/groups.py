@@ -28,6 +28,26 @@ class Group:
 _Selector = tuple[str, LabelSelector, LabelSelector]
 
 
+class _Member:
+    """A pod with its group, and the elements that say so by IP version."""
+
+    __slots__ = ("elements", "group", "pod")
+
+    def __init__(self, pod: PodView, group: Group) -> None:
+        self.pod = pod
+        self.group = group
+        self.elements: dict[int, tuple[Element, ...]] = {}
+
+    def number(self, number: int) -> None:
+        """Take the group's number."""
+        pod, found = self.pod, self.elements
+        origin = (Origin("Pod", pod.namespace, pod.name, "metadata.labels"),)
+        found.clear()
+        for address in pod.addresses:
+            element = Element((int(address),), (number,), origin)
+            found[address.version] = (*found.get(address.version, ()), element)
+
+
 class Groups:
     """The groups of all pods of a cluster. `update` must be called with each new set of pods before anything else."""
 
@@ -37,14 +57,13 @@ class Groups:
         self.version: object = object()
         """Another object whenever groups came or went, or namespaces changed."""
         self._in_order: tuple[tuple[int, Group], ...] = ()
-        self._pods: dict[str, tuple[PodView, Group]] = {}
+        self._pods: dict[str, _Member] = {}
         self._known: dict[tuple[str, Labels, tuple[NamedPort, ...]], Group] = {}
         self._ids: dict[Group, int] = {}
         self._namespaces: dict[str, dict[str, str]] = {}
         self._views: tuple[NamespaceView, ...] = ()
         self._matching: dict[_Selector, tuple[Group, ...]] = {}
         self._asked: set[_Selector] = set()
-        self._elements: dict[str, tuple[PodView, int, tuple[Element, ...]]] = {}
 
     def update(self, pods: Iterable[PodView], namespaces: tuple[NamespaceView, ...]) -> None:
         """Take over the present pods and namespaces."""
@@ -53,19 +72,25 @@ class Groups:
             self._namespaces = {view.name: dict(view.labels) for view in namespaces}
             self._matching.clear()
             self.version = object()
-        old = self._pods
-        current: dict[str, tuple[PodView, Group]] = {}
+        old, salt = self._pods, self.salt
+        current: dict[str, _Member] = {}
+        fresh: list[_Member] = []
         for pod in pods:
             known = old.get(pod.uid)
-            current[pod.uid] = known if known is not None and known[0] is pod else (pod, self._group(pod))
+            if known is None or known.pod is not pod:
+                known = _Member(pod, self._group(pod))
+                fresh.append(known)
+            current[pod.uid] = known
         self._pods = current
-        present = {group for _, group in current.values()}
+        present = {member.group for member in current.values()}
         if present != self._ids.keys():
             self._renumber(present)
+        for member in fresh if self.salt is salt else current.values():
+            member.number(self._ids[member.group])
 
     def of(self, pod: PodView) -> Group:
         """The pod's group."""
-        return self._pods[pod.uid][1]
+        return self._pods[pod.uid].group
 
     def id_of(self, group: Group) -> int:
         """The group's number."""
@@ -85,18 +110,7 @@ class Groups:
 
     def elements(self, version: int) -> tuple[Element, ...]:
         """The map from each pod's address to its group's number."""
-        found: list[Element] = []
-        kept: dict[str, tuple[PodView, int, tuple[Element, ...]]] = {}
-        for uid, (pod, group) in self._pods.items():
-            number = self._ids[group]
-            known = self._elements.get(uid)
-            if known is None or known[0] is not pod or known[1] != number:
-                origin = (Origin("Pod", pod.namespace, pod.name, "metadata.labels"),)
-                known = (pod, number, tuple(Element((int(item),), (number,), origin) for item in pod.addresses))
-            kept[uid] = known
-            found += [item for item, address in zip(known[2], pod.addresses, strict=True) if address.version == version]
-        self._elements = kept
-        return tuple(found)
+        return tuple([item for member in self._pods.values() for item in member.elements.get(version, ())])
 
     def _group(self, pod: PodView) -> Group:
         key = (pod.namespace, pod.labels, pod.named_ports)

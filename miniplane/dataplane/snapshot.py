@@ -6,6 +6,7 @@ changed in nothing that matters keeps its old view, so that the compiler sees at
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, Self, TypeVar
 
 from miniplane.api.kind import Object
@@ -27,37 +28,35 @@ from miniplane.dataplane.views import (
 )
 
 V = TypeVar("V")
+Key = tuple[str, str]
 
 
 @dataclass(slots=True)
 class Memo:
     """Views by object, kept from one snapshot to the next. Belongs to whoever builds snapshots of one cluster."""
 
-    kinds: dict[str, dict[str, tuple[str, Any]]] = field(default_factory=dict)
-    """`{kind: {uid: (resourceVersion, view)}}`."""
+    kinds: dict[str, dict[str, tuple[str, Any, Key]]] = field(default_factory=dict)
+    """`{kind: {uid: (resourceVersion, view, namespace and name)}}`."""
 
     def views(self, kind: str, objects: Iterable[Object], extract: Callable[[Object], V | None]) -> tuple[V, ...]:
         """The views of `objects`, in order of namespace and name."""
         old, new = self.kinds.get(kind, {}), {}
-        found: list[tuple[tuple[str, str], V]] = []
+        found: list[tuple[str, Any, Key]] = []
         for obj in objects:
             meta = obj["metadata"]
-            key = (meta.get("namespace") or "", meta["name"])
-            uid, revision = meta.get("uid") or "/".join(key), meta.get("resourceVersion") or ""
+            uid, revision = meta.get("uid"), meta.get("resourceVersion") or ""
+            if not uid:
+                uid = f"{meta.get('namespace') or ''}/{meta['name']}"
             known = old.get(uid)
-            if known is not None and revision and known[0] == revision:
-                view = known[1]
-                new[uid] = known
-            else:
+            if known is None or not revision or known[0] != revision:
                 view = extract(obj)
                 if known is not None and known[1] == view:
                     view = known[1]
-                new[uid] = (revision, view)
-            if view is not None:
-                found.append((key, view))
+                known = (revision, view, (meta.get("namespace") or "", meta["name"]))
+            new[uid] = known
+            found.append(known)
         self.kinds[kind] = new
-        found.sort(key=_key)
-        return tuple(view for _, view in found)
+        return tuple([view for _, view, _ in sorted(found, key=itemgetter(2)) if view is not None])
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +72,8 @@ class Snapshot:
     policies: tuple[PolicyView, ...]
     namespaces: tuple[NamespaceView, ...]
     cluster_policies: tuple[ClusterPolicyView, ...] = ()
+    local_pods: tuple[PodView, ...] = field(init=False, compare=False, repr=False)
+    """The pods of this node."""
 
     @classmethod
     def build(  # noqa: PLR0913  one keyword per kind, all of them needed
@@ -103,16 +104,10 @@ class Snapshot:
             memo.views("ClusterNetworkPolicy", cluster_policies, cluster_policy_view),
         )
 
-    @property
-    def local_pods(self) -> tuple[PodView, ...]:
-        """The pods of this node."""
-        return tuple(pod for pod in self.pods if pod.node == self.node)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "local_pods", tuple([pod for pod in self.pods if pod.node == self.node]))
 
     @property
     def here(self) -> NodeView | None:
         """This node, None before it is registered."""
         return next((node for node in self.nodes if node.name == self.node), None)
-
-
-def _key(item: tuple[tuple[str, str], Any]) -> tuple[str, str]:
-    return item[0]
