@@ -18,7 +18,7 @@ from miniplane.errors import path_not_found
 from miniplane.observe.metrics import CollectorRegistry
 from miniplane.tokens import Key, new_key
 
-from .admission import escalation
+from .admission import certificates, escalation
 from .admission.chain import Chain
 from .admission.plugins import PLUGINS
 from .auditlog import AuditLog
@@ -100,7 +100,7 @@ def compose(
     pipeline = Pipeline(
         store,
         decoder=decoder,
-        admission=Chain((*PLUGINS, guard)),
+        admission=Chain((*PLUGINS, guard, certificates.plugin(authorizer, clock))),
         companions=Companions((allocator,)),
         clock=clock,
         random=random,

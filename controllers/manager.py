@@ -12,6 +12,7 @@ from miniplane.runtime import Leader, Manager, On, serve
 
 from . import (
     addons,
+    certificates,
     clusterroles,
     deployment,
     endpoints,
@@ -38,6 +39,7 @@ CONTROLLERS: tuple[Callable[[Settings], On], ...] = (
     lambda _: serviceaccount.on,
     lambda settings: serviceaccounttokens.controller(settings.service_account_key),
     lambda _: clusterroles.on,
+    lambda settings: certificates.controller(settings.cluster_signing_cert, settings.cluster_signing_key),
     lambda _: deployment.on,
     lambda _: replicaset.controller(),
     lambda _: scheduler.controller(),

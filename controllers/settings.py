@@ -27,6 +27,10 @@ class Settings:
     service_account_key: Path | None = None
     """The API server's `pki/sa.key`, to sign tokens in Secrets (--service-account-private-key-file). None: Secrets of
     type kubernetes.io/service-account-token stay empty."""
+    cluster_signing_cert: Path | None = None
+    """The CA's certificate, `pki/ca.crt`, that certificate requests are signed with (--cluster-signing-cert-file)."""
+    cluster_signing_key: Path | None = None
+    """Its key, `pki/ca.key` (--cluster-signing-key-file). None: approved requests get no certificate here."""
     node_monitor_grace_s: float = 50.0
     """How long a node's kubelet may be silent before the node counts as not ready (upstream's
     --node-monitor-grace-period). Kubelets speak every ten seconds."""

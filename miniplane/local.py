@@ -77,6 +77,8 @@ class LocalCluster:
             "controllers",
             kubeconfig=self.data_dir / "controllers.kubeconfig",
             service_account_key=self.data_dir / "pki" / "sa.key",
+            cluster_signing_cert=self.data_dir / "pki" / "ca.crt",
+            cluster_signing_key=self.data_dir / "pki" / "ca.key",
         )
         launches = [Launch("controllers", partial(controllers.run, settings))]
         base = int(ip_network(self.network.node_cidr).network_address) + FIRST_NODE

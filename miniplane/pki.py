@@ -123,6 +123,67 @@ def new_identity(authority: Pair, subject: Subject, now: dt.datetime) -> Pair:
     return Pair(certificate.public_bytes(serialization.Encoding.PEM), _pem(key))
 
 
+_EXTENDED = {
+    "client auth": ExtendedKeyUsageOID.CLIENT_AUTH,
+    "server auth": ExtendedKeyUsageOID.SERVER_AUTH,
+    "code signing": ExtendedKeyUsageOID.CODE_SIGNING,
+    "email protection": ExtendedKeyUsageOID.EMAIL_PROTECTION,
+    "s/mime": ExtendedKeyUsageOID.EMAIL_PROTECTION,
+    "timestamping": ExtendedKeyUsageOID.TIME_STAMPING,
+    "ocsp signing": ExtendedKeyUsageOID.OCSP_SIGNING,
+    "any": ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
+}
+_PLAIN = {
+    "signing": "digital_signature",
+    "digital signature": "digital_signature",
+    "content commitment": "content_commitment",
+    "key encipherment": "key_encipherment",
+    "data encipherment": "data_encipherment",
+    "key agreement": "key_agreement",
+}
+
+
+def sign(
+    authority: Pair,
+    request: x509.CertificateSigningRequest,
+    usages: Sequence[str],
+    lifetime: dt.timedelta,
+    now: dt.datetime,
+) -> bytes:
+    """A certificate, PEM, for the subject, names and key of a request. It ends with the CA at the latest.
+
+    Raises:
+        ValueError: A usage that is not given here: those of CAs and of IPsec.
+    """
+    if unknown := sorted(set(usages) - _EXTENDED.keys() - _PLAIN.keys()):
+        raise ValueError(f"unsupported usage: {unknown[0]}")
+    issuer = x509.load_pem_x509_certificate(authority.cert)
+    issuer_key = serialization.load_pem_private_key(authority.key, password=None)
+    assert isinstance(issuer_key, ec.EllipticCurvePrivateKey)
+    plain = dict.fromkeys((*_PLAIN.values(), "key_cert_sign", "crl_sign", "encipher_only", "decipher_only"), False)
+    plain |= {_PLAIN[usage]: True for usage in usages if usage in _PLAIN}
+    extended = list(dict.fromkeys(_EXTENDED[usage] for usage in usages if usage in _EXTENDED))
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(request.subject)
+        .issuer_name(issuer.subject)
+        .public_key(request.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - SKEW)
+        .not_valid_after(min(now + lifetime, issuer.not_valid_after_utc))
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
+    )
+    if any(plain.values()):
+        builder = builder.add_extension(x509.KeyUsage(**plain), critical=True)
+    if extended:
+        builder = builder.add_extension(x509.ExtendedKeyUsage(extended), critical=False)
+    for extension in request.extensions:
+        if isinstance(extension.value, x509.SubjectAlternativeName):
+            builder = builder.add_extension(extension.value, critical=extension.critical)
+    return builder.sign(issuer_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
 def _general_name(host: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(host))

@@ -93,6 +93,9 @@ class Verbs:
             ("status", "GET"): ("get", self._get),
             ("status", "PUT"): ("update", self._put_status),
             ("status", "PATCH"): ("patch", self._patch_status),
+            ("approval", "GET"): ("get", self._get),
+            ("approval", "PUT"): ("update", self._put_approval),
+            ("approval", "PATCH"): ("patch", self._patch_approval),
             ("scale", "GET"): ("get", self._get_scale),
             ("scale", "PUT"): ("update", self._put_scale),
             ("scale", "PATCH"): ("patch", self._patch_scale),
@@ -203,6 +206,12 @@ class Verbs:
 
     async def _patch_status(self, call: Call, target: Target) -> Response:
         return await self._patch(call, target, "status")
+
+    async def _put_approval(self, call: Call, target: Target) -> Response:
+        return await self._put(call, target, "approval")
+
+    async def _patch_approval(self, call: Call, target: Target) -> Response:
+        return await self._patch(call, target, "approval")
 
     async def _delete(self, call: Call, target: Target) -> Response:
         options = await self._delete_options(call)

@@ -36,6 +36,8 @@ _GENERATED = 8
 """Suffixes tried before a generated name is given up."""
 _RETRIES = 5
 """How often a write without precondition is made again after another writer was quicker."""
+PARTS_OF_STATUS = frozenset(("status", "approval"))
+"""Subresources whose writes leave all but the status, or a part of it, as it is."""
 _STATUS_KEEPS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
 _SERVER_FIELDS = (*_STATUS_KEEPS, "selfLink", "managedFields")
 
@@ -226,7 +228,7 @@ class Pipeline:
         """All stages between decoding and the store, in place."""
         kind, strategy, old = target.kind, target.kind.strategy, entry.obj
         carry_metadata(target, new, old)
-        if subresource == "status":
+        if subresource in PARTS_OF_STATUS:
             keep_all_but_status(new, entry)
         elif kind.subresource("status"):
             new.pop("status", None)
@@ -246,14 +248,14 @@ class Pipeline:
         )
         kind.defaults(new)
         self.admission.mutate(attributes)
-        if subresource == "status":
+        if subresource in PARTS_OF_STATUS:
             errors = [*names.validate_meta_update(new, old), *strategy.validate_status(new, old)]
         else:
             strategy.prepare(new, old)
             errors = [*names.validate_meta(new, kind), *names.validate_meta_update(new, old)]
             errors += strategy.validate(new, old)
         refuse(kind, target.name, errors)
-        if subresource != "status":
+        if subresource not in PARTS_OF_STATUS:
             warnings += strategy.warnings(new, old)
             strategy.canonicalize(new, old)
             count(kind, new, old)

@@ -1,5 +1,6 @@
 """What kubectl has for identity and rights, against the real server."""
 
+import base64
 from pathlib import Path
 
 import yaml
@@ -59,3 +60,36 @@ async def test_who_am_i(kubectl: Kubectl, data_dir: Path, tmp_path: Path, binary
     await kubectl("delete", "serviceaccount", "bot")
     gone = await bot.run("get", "pods")
     assert "You must be logged in to the server" in gone.err
+
+
+async def test_certificates_are_approved_and_denied(kubectl: Kubectl) -> None:
+    """`certificate approve` and `deny` set their conditions, and the signer decides who may."""
+    pem = base64.b64encode(b"-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n").decode()
+    for name in ("a", "b"):
+        manifest = {
+            "apiVersion": "certificates.k8s.io/v1",
+            "kind": "CertificateSigningRequest",
+            "metadata": {"name": name},
+            "spec": {"request": pem, "signerName": "example.com/mine", "usages": ["client auth"]},
+        }
+        await kubectl("create", "-f", "-", stdin=yaml.safe_dump(manifest))
+    update = "--verb=get,update,patch"
+    resource = "--resource=certificatesigningrequests,certificatesigningrequests/approval"
+    await kubectl("create", "clusterrole", "csr", update, resource)
+    await kubectl("create", "clusterrolebinding", "csr", "--clusterrole=csr", "--user=ann")
+    refused = await kubectl.run("certificate", "approve", "a", "--as=ann")
+    assert 'user not permitted to approve requests with signerName "example.com/mine"' in refused.err
+    rule = {"verbs": ["approve"], "apiGroups": ["certificates.k8s.io"], "resources": ["signers"]}
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "mine"},
+        "rules": [{**rule, "resourceNames": ["example.com/*"]}],
+    }
+    await kubectl("create", "-f", "-", stdin=yaml.safe_dump(role))
+    await kubectl("create", "clusterrolebinding", "mine", "--clusterrole=mine", "--user=ann")
+    approved = await kubectl("certificate", "approve", "a", "--as=ann")
+    assert approved.out == "certificatesigningrequest.certificates.k8s.io/a approved\n"
+    await kubectl("certificate", "deny", "b")
+    rows = [line.split() for line in (await kubectl("get", "csr", "--no-headers")).lines]
+    assert [(row[0], row[-1]) for row in rows] == [("a", "Approved"), ("b", "Denied")]
