@@ -36,6 +36,13 @@ COMMANDS = [
     "create deployment a --image=busybox --replicas=0 -- sleep 5",
     "create ingress a --rule=example.com/path*=web:80,tls=cert --rule=/x=api:http --class=c --annotation=k=v",
     "create ingress a --default-backend=web:80",
+    "create job a --image=busybox -- sleep 5",
+    "create cronjob a --image=busybox --schedule=@hourly -- date",
+    "create poddisruptionbudget a --selector=app=web --min-available=50%",
+    "create poddisruptionbudget a --selector=app=web --max-unavailable=1",
+    "create priorityclass a --value=1000 --description=high --preemption-policy=Never",
+    "create priorityclass a --value=-1 --global-default=true",
+    "create quota a --hard=cpu=1,memory=1G,pods=2 --scopes=BestEffort",
 ]
 
 
@@ -113,7 +120,7 @@ def _plain(value: Any) -> Any:
     """Without the empty structs that Go's JSON writes of what is no pointer."""
     if isinstance(value, dict):
         children = {key: _plain(child) for key, child in value.items()}
-        noise = ("spec", "status", "strategy", "resources", "loadBalancer")
+        noise = ("metadata", "spec", "status", "strategy", "resources", "loadBalancer")
         return {key: child for key, child in children.items() if not (key in noise and child == {})}
     return [_plain(item) for item in value] if isinstance(value, list) else value
 
