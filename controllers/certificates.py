@@ -1,10 +1,12 @@
 """Certificate requests: a kubelet's are approved where rights allow, approved ones are signed with the cluster's CA.
 
 Signers are those of `kubernetes.io/`; each takes only requests of its form, others fail with a condition. Nothing but a
-kubelet's client certificate is approved without a person. Upstream: pkg/controller/certificates (approver, signer).
+kubelet's client certificate is approved without a person. Upstream: pkg/controller/certificates (approver, signer,
+cleaner).
 """
 
 import base64
+import contextlib
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,11 +19,15 @@ from miniplane import pki
 from miniplane.api import meta
 from miniplane.api.kind import Object
 from miniplane.api.meta import Key
+from miniplane.errors import NotFound
 from miniplane.kinds import CERTIFICATE_SIGNING_REQUEST, SUBJECT_ACCESS_REVIEW
 from miniplane.runtime import DONE, Context, On, Result
 
 LIFETIME = dt.timedelta(days=365)
 """At most (--cluster-signing-duration); `expirationSeconds` can only shorten it."""
+CLEAN_S = 3600.0
+DECIDED, PENDING = dt.timedelta(hours=1), dt.timedelta(hours=24)
+"""How long requests are kept that are decided, and that nobody has decided."""
 CLIENT, KUBELET, SERVING, LEGACY = (
     f"kubernetes.io/{name}"
     for name in ("kube-apiserver-client", "kube-apiserver-client-kubelet", "kubelet-serving", "legacy-unknown")
@@ -152,6 +158,25 @@ class Certificates:
         await ctx.client.patch(CERTIFICATE_SIGNING_REQUEST, meta.key_of(request), body, subresource="status")
 
 
+def is_stale(request: Object, now: dt.datetime) -> bool:
+    """Whether a request has done its service: decided an hour ago, or waiting for a day."""
+    status = request.get("status") or {}
+    created = meta.created(request) or now
+    if not status.get("conditions"):
+        return now - created > PENDING
+    moments = [item.get("lastUpdateTime") for item in status["conditions"]]
+    latest = max((meta.parse_timestamp(text) for text in moments if text), default=created)
+    return now - latest > DECIDED
+
+
+async def clean(ctx: Context) -> None:
+    """Remove the requests that are stale."""
+    for request in ctx.cache(CERTIFICATE_SIGNING_REQUEST).list():
+        if is_stale(request, ctx.clock.now()):
+            with contextlib.suppress(NotFound):
+                await ctx.client.delete(CERTIFICATE_SIGNING_REQUEST, meta.key_of(request), uid=meta.uid(request))
+
+
 async def _approvable(request: Object, asked: Asked, ctx: Context) -> str:
     """The right by which a kubelet's request is approved without a person; empty for none."""
     spec = request["spec"]
@@ -185,8 +210,9 @@ async def _approve(request: Object, word: str, ctx: Context) -> None:
 
 
 def controller(cert: Path | None, key: Path | None) -> On:
-    """The controller; without the CA's certificate and key it does nothing."""
-    on = On("certificate", component="certificate-controller")
+    """The controller; without the CA's certificate and key it only removes what is stale."""
+    on = On("certificate", component="certificate-controller", reads=(CERTIFICATE_SIGNING_REQUEST,))
+    on.every(CLEAN_S)(clean)
     if cert is not None and key is not None and key.exists():
         authority = pki.Pair(cert.read_bytes(), key.read_bytes())
         on.reconcile(CERTIFICATE_SIGNING_REQUEST)(Certificates(authority).reconcile)

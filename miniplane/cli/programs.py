@@ -49,6 +49,7 @@ def give(data_dir: Path, name: str, folder: Path) -> None:
     if name == "apiserver":
         wanted += ["pki/kubelet-client.crt", "pki/kubelet-client.key", "pki/sa.key", "pki/sa.pub"]
     else:
+        wanted += ["pki/sa.key"] if name == "controllers" else []
         wanted.append("kubeconfig" if name == "admin" else f"{name}.kubeconfig")
     (folder / "pki").mkdir(parents=True, exist_ok=True)
     for relative in wanted:

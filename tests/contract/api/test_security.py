@@ -154,7 +154,30 @@ async def test_a_node_and_its_node(cluster: Cluster) -> None:
         assert (await cluster.ask("node-1", "PATCH", "/api/v1/nodes/node-1", body, **merge))[0] == code, label
     taints = {"spec": {"taints": [{"key": "a", "effect": "NoSchedule"}]}}
     assert (await cluster.ask("node-1", "PATCH", "/api/v1/nodes/node-1", taints, **merge))[0] == 403
+    ranges = {"spec": {"podCIDR": "10.244.9.0/24", "podCIDRs": ["10.244.9.0/24"]}}
+    code, answer = await cluster.ask("node-1", "PATCH", "/api/v1/nodes/node-1", ranges, **merge)
+    assert (code, "not allowed to choose its pod addresses" in answer["message"]) == (403, True)
     assert (await cluster.ask("node-1", "DELETE", "/api/v1/nodes/node-1"))[0] == 403
+
+
+async def test_a_node_chooses_no_addresses_and_makes_only_mirrors(cluster: Cluster) -> None:
+    """A new Node with a pod range is refused, and so is every pod that is no mirror of one on the node itself."""
+    node = {"metadata": {"name": "node-1"}, "spec": {"podCIDR": "10.244.9.0/24", "podCIDRs": ["10.244.9.0/24"]}}
+    assert (await cluster.ask("node-1", "POST", "/api/v1/nodes", node))[0] == 403
+    mirror = pod("mirror", annotations={"kubernetes.io/config.mirror": "x"})
+    mirror["spec"]["nodeName"] = "node-1"
+    elsewhere = {**mirror, "spec": {**mirror["spec"], "nodeName": "node-2"}}
+    secret = {**mirror, "spec": {**mirror["spec"], "volumes": [{"name": "v", "secret": {"secretName": "s"}}]}}
+    account = {**mirror, "spec": {**mirror["spec"], "serviceAccountName": "admin"}}
+    for body, why in (
+        (pod("web"), "can only create mirror pods"),
+        (elsewhere, "can only create pods with spec.nodeName set to itself"),
+        (secret, "can not create pods that reference secrets"),
+        (account, "can not create pods that reference a service account"),
+    ):
+        code, answer = await cluster.ask("node-1", "POST", PODS, body)
+        assert (code, why in answer["message"]) == (403, True), answer
+    assert (await cluster.ask("node-1", "POST", PODS, mirror))[0] == 201
 
 
 async def test_a_node_and_its_pods(cluster: Cluster) -> None:
