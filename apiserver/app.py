@@ -15,6 +15,7 @@ from miniplane.api import definitions
 from miniplane.api.kind import Registry
 from miniplane.api.schema import Schema
 from miniplane.errors import path_not_found
+from miniplane.kinds import POD_DISRUPTION_BUDGET
 from miniplane.observe.metrics import CollectorRegistry
 from miniplane.tokens import Key, new_key
 
@@ -50,6 +51,7 @@ from .registry.allocators import ServiceAllocator
 from .registry.chance import PooledRandom
 from .registry.companions import Companions
 from .registry.decoding import Decoder
+from .registry.eviction import Budgets
 from .registry.finalizers import Deleter
 from .registry.patching import Patcher
 from .registry.pipeline import Pipeline
@@ -115,7 +117,7 @@ def compose(
             pipeline=pipeline,
             reader=reader,
             deleter=deleter,
-            subresources=Subresources(pipeline, deleter),
+            subresources=Subresources(pipeline, deleter, Budgets(pipeline, POD_DISRUPTION_BUDGET)),
             patcher=Patcher(decoder),
             renderer=renderer,
             watches=watches,

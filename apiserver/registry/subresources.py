@@ -1,6 +1,7 @@
 """Subresources that are more than a part of their object: scale, binding, eviction, finalize."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from miniplane.api.kind import Object
@@ -13,6 +14,7 @@ from ..admission.chain import Attributes, Operation
 from ..store.base import Draft, Entry, KeyMissing, Put, Remove, RevisionConflict, Write
 from .bodies import BINDING, EVICTION, SCALE_BODY, read_lenient
 from .decoding import check_kind, copy_of
+from .eviction import Budgets
 from .finalizers import DeleteOptions, Deleter, options_of
 from .pipeline import Pipeline, Update, is_finished
 from .request import Body, Target, WriteOptions, Written
@@ -25,6 +27,9 @@ _RETRIES = 5
 def scale_of(obj: Object) -> Object:
     """The Scale of an object that has `spec.replicas`."""
     meta, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
+    selector = spec.get("selector") or {}
+    if obj["kind"] == "ReplicationController":
+        selector = {"matchLabels": selector}
     kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
     return {
         "kind": "Scale",
@@ -33,7 +38,7 @@ def scale_of(obj: Object) -> Object:
         "spec": {"replicas": spec.get("replicas", 1)},
         "status": {
             "replicas": status.get("replicas", 0),
-            "selector": str(LabelSelector.from_object(spec.get("selector") or {})),
+            "selector": str(LabelSelector.from_object(selector)),
         },
     }
 
@@ -41,9 +46,10 @@ def scale_of(obj: Object) -> Object:
 class Subresources:
     """Serves them, for whatever kind declares them."""
 
-    def __init__(self, pipeline: Pipeline, deleter: Deleter) -> None:
+    def __init__(self, pipeline: Pipeline, deleter: Deleter, budgets: Budgets) -> None:
         self._pipeline = pipeline
         self._deleter = deleter
+        self._budgets = budgets
 
     async def update_scale(
         self, target: Target, make: Callable[[Object], Object], options: WriteOptions, *, conditional: bool
@@ -117,16 +123,19 @@ class Subresources:
             raise conflict(BINDING_RESOURCE, name, f"pod {name} has non-empty .spec.schedulingGates")
 
     async def evict(self, target: Target, body: Body, options: WriteOptions) -> None:
-        """Delete a pod as its Eviction asks.
+        """Delete a pod as its Eviction asks, if its disruption budget lets it go.
 
         Raises:
-            ApiError: as deletion.
+            ApiError: as deletion and `Budgets.allow`.
         """
         eviction = read_lenient(self._pipeline.decoder, body, EVICTION, options.field_validation)
         name = (eviction.get("metadata") or {}).get("name")
         if name and name != target.name:
             raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({target.name})")
         wanted = delete_options(eviction.get("deleteOptions") or {}, options)
+        revision = await self._budgets.allow(target, replace(options, dry_run=wanted.dry_run))
+        if revision and not wanted.resource_version:
+            wanted = replace(wanted, resource_version=revision)
         await self._deleter.delete(target, wanted)
 
     async def finalize(self, target: Target, body: Body, options: WriteOptions) -> Written:

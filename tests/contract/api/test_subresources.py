@@ -1,5 +1,7 @@
 """Scale, binding and eviction."""
 
+from typing import Any
+
 from tests.contract.api.conftest import JSON_PATCH, MERGE, STRATEGIC, Api, deployment, pod
 
 PODS = "/api/v1/namespaces/default/pods"
@@ -75,3 +77,74 @@ async def test_eviction_deletes(api: Api) -> None:
     answer = await api("POST", f"{PODS}/web/eviction", eviction)
     assert (answer.status, answer.obj["status"]) == (201, "Success")
     assert (await api("GET", f"{PODS}/web")).status == 404
+
+
+BUDGETS = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
+
+
+async def guarded(api: Api, *names: str, ready: str = "True", **status: Any) -> None:
+    """Running pods of one label, and a budget over them with a status as its controller would write."""
+    for name in names:
+        await api.make(PODS, pod(name, labels={"app": "web"}))
+        conditions = [{"type": "Ready", "status": ready, "lastTransitionTime": "2026-01-01T00:00:00Z"}]
+        body = {"status": {"phase": "Running", "conditions": conditions}}
+        assert (await api("PATCH", f"{PODS}/{name}/status", body, media=MERGE)).status == 200
+    spec = {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}}
+    await api.make(BUDGETS, {"metadata": {"name": "web"}, "spec": spec})
+    if status:
+        answer = await api("PATCH", f"{BUDGETS}/web/status", {"status": status}, media=MERGE)
+        assert answer.status == 200, answer.text
+
+
+async def evict(api: Api, name: str, **query: Any) -> Any:
+    """An Eviction as kubectl drain sends it."""
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": "default"}}
+    return await api("POST", f"{PODS}/{name}/eviction", body, **query)
+
+
+async def test_an_eviction_spends_its_budget(api: Api) -> None:
+    """A pod goes while the budget allows it, and is written down there; the next one is told to wait, and stays."""
+    await guarded(api, "a", "b", disruptionsAllowed=1, currentHealthy=2, desiredHealthy=1, observedGeneration=1)
+    assert (await evict(api, "a", dryRun="All")).status == 201
+    assert (await api("GET", f"{BUDGETS}/web")).obj["status"]["disruptionsAllowed"] == 1
+    assert (await evict(api, "a")).status == 201
+    status = (await api("GET", f"{BUDGETS}/web")).obj["status"]
+    assert (status["disruptionsAllowed"], list(status["disruptedPods"])) == (0, ["a"])
+    answer = await evict(api, "b")
+    assert (answer.status, answer.reason) == (429, "TooManyRequests")
+    assert answer.message == "Cannot evict pod as it would violate the pod's disruption budget."
+    cause = answer.obj["details"]["causes"][0]
+    assert cause["reason"] == "DisruptionBudget"
+    assert cause["message"] == "The disruption budget web needs 1 healthy pods and has 2 currently"
+    assert (await api("GET", f"{PODS}/b")).status == 200
+
+
+async def test_an_eviction_waits_for_the_count(api: Api) -> None:
+    """A budget that nobody has counted yet lets nothing go, and says when to come again."""
+    await guarded(api, "a")
+    answer = await evict(api, "a")
+    assert (answer.status, answer.headers["Retry-After"]) == (429, "10")
+    assert "is still being processed by the server" in answer.obj["details"]["causes"][0]["message"]
+
+
+async def test_evictions_that_no_budget_counts(api: Api) -> None:
+    """A pod that has not begun goes; one that is not ready goes while enough others are; two budgets are too many."""
+    await guarded(api, "a", ready="False", currentHealthy=1, desiredHealthy=1, observedGeneration=1)
+    await api.make(PODS, pod("pending", labels={"app": "web"}))
+    assert (await evict(api, "pending")).status == 201
+    await api.make(BUDGETS, {"metadata": {"name": "all"}, "spec": {"maxUnavailable": 0, "selector": {}}})
+    answer = await evict(api, "a")
+    assert (answer.status, answer.reason) == (500, "InternalError")
+    assert "more than one PodDisruptionBudget" in answer.message
+    await api("DELETE", f"{BUDGETS}/all")
+    assert (await evict(api, "a")).status == 201
+
+
+async def test_a_replication_controller_scales(api: Api) -> None:
+    """The Scale of a ReplicationController has its plain selector as text."""
+    template = {"metadata": {"labels": {"app": "web"}}, "spec": pod()["spec"]}
+    path = "/api/v1/namespaces/default/replicationcontrollers"
+    await api.make(path, {"metadata": {"name": "web"}, "spec": {"template": template}})
+    assert (await api("GET", f"{path}/web/scale")).obj["status"]["selector"] == "app=web"
+    answer = await api("PATCH", f"{path}/web/scale", {"spec": {"replicas": 3}}, media=MERGE)
+    assert answer.obj["spec"]["replicas"] == 3
