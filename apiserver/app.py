@@ -39,7 +39,6 @@ from .http.middleware.authn import authn
 from .http.middleware.authz import authz
 from .http.middleware.errors import errors
 from .http.middleware.flow import flow
-from .http.middleware.impersonate import impersonate
 from .http.middleware.metrics import metrics
 from .http.middleware.request_id import request_id
 from .http.proxy import NodeProxy
@@ -138,7 +137,6 @@ def compose(
         *outside,
         authn(authenticator, anonymous=settings.anonymous_auth),
         *inside,
-        impersonate(authorizer),
         authz(authorizer),
         flow(settings.max_in_flight),
     )

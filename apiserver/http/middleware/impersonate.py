@@ -6,34 +6,38 @@ Upstream: k8s.io/apiserver, pkg/endpoints/filters/impersonation.go.
 from collections.abc import Iterator
 from urllib.parse import unquote
 
-from multidict import CIMultiDictProxy
+from multidict import CIMultiDictProxy, istr
 
 from miniplane.errors import bad_request
 
 from ...auth.accounts import user_of
 from ...auth.authorizer import Authorizer
 from ...auth.identity import ACCOUNT_PREFIX, ANONYMOUS, AUTHENTICATED, UNAUTHENTICATED, Action, User
-from ..call import Call, Handler, Middleware, Response
+from ..call import Call
 
-_USER, _GROUP, _UID, _EXTRA = "Impersonate-User", "Impersonate-Group", "Impersonate-Uid", "impersonate-extra-"
+_USER, _GROUP, _UID = istr("Impersonate-User"), istr("Impersonate-Group"), istr("Impersonate-Uid")
+_EXTRA = "impersonate-extra-"
 _AUTHENTICATION = "authentication.k8s.io"
 
 
-def impersonate(authorizer: Authorizer) -> Middleware:
-    """The middleware; it costs a look at the names of the headers."""
+def is_asked(headers: CIMultiDictProxy[str]) -> bool:
+    """Whether a request is made in somebody else's name."""
+    return _USER in headers or _GROUP in headers or _UID in headers
 
-    async def middleware(call: Call, handler: Handler) -> Response:
-        headers = call.request.headers
-        if _USER in headers:
-            wanted = identity(headers)
-            for action in actions(headers):
-                authorizer.check(call.user, action)
-            call.impersonator, call.user = call.user, wanted
-        elif any(name[:12].lower() == "impersonate-" for name in headers):
-            raise bad_request("an identity is impersonated without impersonating a user")
-        return await handler(call)
 
-    return middleware
+def impersonate(call: Call, authorizer: Authorizer) -> None:
+    """Make the caller who the headers name.
+
+    Raises:
+        ApiError: Forbidden for a part of that identity, BadRequest for one without a user.
+    """
+    headers = call.request.headers
+    if _USER not in headers:
+        raise bad_request("an identity is impersonated without impersonating a user")
+    wanted = identity(headers)
+    for action in actions(headers):
+        authorizer.check(call.user, action)
+    call.impersonator, call.user = call.user, wanted
 
 
 def identity(headers: CIMultiDictProxy[str]) -> User:
