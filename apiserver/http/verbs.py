@@ -1,13 +1,16 @@
 """What HTTP methods on resource paths mean: the query and body in, the registry's answer out."""
 
+import functools
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
+from miniplane.api.decode import media_type
 from miniplane.api.kind import Kind, Object
 from miniplane.errors import bad_request, method_not_allowed, path_not_found
 
 from ..registry.finalizers import DeleteOptions, Deleter, parse_options
-from ..registry.patching import Patcher
+from ..registry.ownership import read_application, read_scale_application, refuse_force
+from ..registry.patching import APPLY_PATCH, Patcher
 from ..registry.pipeline import Pipeline, Update
 from ..registry.reading import ListOptions, Page, Reader, Selection, invalid_option, parse_revision
 from ..registry.request import Body, FieldValidation, Target, WriteOptions, Written
@@ -47,9 +50,9 @@ def write_options(call: Call) -> WriteOptions:
     Raises:
         ApiError: BadRequest.
     """
-    query = call.query
+    query, agent = call.query, manager_of(call.request.headers.get("User-Agent", ""))
     if not query:
-        return _PLAIN
+        return WriteOptions(field_manager=agent)
     dry_run = query.get("dryRun", "")
     if dry_run not in ("", "All"):
         raise bad_request(f'dryRun: Unsupported value: "{dry_run}": supported values: "All"')
@@ -60,10 +63,15 @@ def write_options(call: Call) -> WriteOptions:
     manager = query.get("fieldManager", "")
     if len(manager) > _MANAGER_LENGTH or not manager.isprintable():
         raise bad_request(f"fieldManager: Invalid value: may not be more than {_MANAGER_LENGTH} printable characters")
-    return WriteOptions(dry_run == "All", FieldValidation(validation), manager)
+    force = call.flag("force") if "force" in query else None
+    return WriteOptions(dry_run == "All", FieldValidation(validation), manager or agent, bool(manager), force)
 
 
-_PLAIN = WriteOptions()
+@functools.lru_cache(maxsize=256)
+def manager_of(user_agent: str) -> str:
+    """Who a client is that does not name its fieldManager: its program, without the version."""
+    name = "".join(letter for letter in user_agent.partition("/")[0] if letter.isprintable())
+    return name.encode()[:_MANAGER_LENGTH].decode(errors="ignore") or "unknown"
 
 
 def success(code: int) -> Object:
@@ -199,9 +207,15 @@ class Verbs:
     async def _patch(self, call: Call, target: Target, subresource: str = "") -> Response:
         body, options = await self._body(call), write_options(call)
         warnings: list[str] = []
+        pipeline = self._resources.pipeline
+        if media_type(body.content_type) == APPLY_PATCH:
+            application = read_application(pipeline.decoder, target, body, options, warnings, subresource)
+            return self._written(call, target, await pipeline.apply(application, warnings))
+        if options.force is not None:
+            raise refuse_force()
         change = self._resources.patcher.change(body, target.served, warnings, options.field_validation)
         update = Update(change, subresource, conditional=False)
-        written = await self._resources.pipeline.update(target, update, options, warnings)
+        written = await pipeline.update(target, update, options, warnings)
         return self._written(call, target, written)
 
     async def _patch_status(self, call: Call, target: Target) -> Response:
@@ -251,6 +265,12 @@ class Verbs:
 
     async def _patch_scale(self, call: Call, target: Target) -> Response:
         body, options = await self._body(call), write_options(call)
+        if media_type(body.content_type) == APPLY_PATCH:
+            pipeline = self._resources.pipeline
+            application = read_scale_application(pipeline.decoder, target, body, options, call.warnings)
+            return self._scale(call, (await pipeline.apply(application)).entry.obj)
+        if options.force is not None:
+            raise refuse_force()
         apply = self._resources.patcher.apply(body, None, call.warnings, options.field_validation)
         return await self._change_scale(call, target, apply, conditional=False)
 

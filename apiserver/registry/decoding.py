@@ -10,7 +10,7 @@ from miniplane.api import schema as schemas
 from miniplane.api.decode import Decoded
 from miniplane.api.kind import Kind, Object
 from miniplane.api.schema import Schema
-from miniplane.errors import ApiError, Reason, bad_request
+from miniplane.errors import bad_request
 
 from .request import Body, FieldValidation
 
@@ -101,11 +101,3 @@ def check_kind(obj: Object, kind: str, api_version: str) -> None:
 def copy_of(value: bytes) -> Any:
     """A private copy of a stored object: parsing its bytes is several times faster than copying its parts."""
     return orjson.loads(value)
-
-
-def unsupported_apply() -> ApiError:
-    """Server-side apply is not offered yet."""
-    return ApiError(
-        "server-side apply is not supported by this server: use client-side apply, without --server-side",
-        reason=Reason.UNSUPPORTED_MEDIA_TYPE,
-    )

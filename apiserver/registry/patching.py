@@ -9,7 +9,7 @@ from miniplane.api.kind import Kind, Object
 from miniplane.errors import bad_request, unsupported_media_type
 
 from ..store.base import Entry
-from .decoding import Decoder, check_kind, copy_of, unsupported_apply
+from .decoding import Decoder, check_kind, copy_of
 from .pipeline import Change
 from .request import Body, FieldValidation
 
@@ -17,7 +17,7 @@ JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
-ACCEPTED = (JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH)
+ACCEPTED = (JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, APPLY_PATCH)
 OPERATIONS_LIMIT = 10_000
 """Operations in one JSON patch: upstream's limit."""
 
@@ -37,9 +37,7 @@ class Patcher:
             ApiError: UnsupportedMediaType, BadRequest.
         """
         media = decoding.media_type(body.content_type)
-        if media == APPLY_PATCH:
-            raise unsupported_apply()
-        if media not in ACCEPTED:
+        if media not in ACCEPTED or media == APPLY_PATCH:
             raise unsupported_media_type(media, ACCEPTED)
         if media == JSON_PATCH:
             operations = decoding.parse_json(body.data)

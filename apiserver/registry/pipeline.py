@@ -12,21 +12,24 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
+from typing import Any
 
 import orjson
 
 from miniplane.aio import Clock
 from miniplane.api import names
 from miniplane.api.kind import Kind, Object
+from miniplane.api.managed import Writer
 from miniplane.api.meta import timestamp
 from miniplane.api.validation import FieldError
-from miniplane.errors import ApiError, already_exists, bad_request, conflict, invalid, not_found
+from miniplane.errors import AlreadyExists, ApiError, already_exists, bad_request, conflict, invalid, not_found
 
 from ..admission.chain import Attributes, Chain, Operation
 from ..store.base import Draft, Entry, KeyExists, KeyMissing, Put, Remove, ResourceKey, RevisionConflict, Store, Write
 from .companions import ATTEMPTS, Companions
 from .decoding import Decoder, copy_of
 from .generation import count
+from .ownership import Application, own_created, own_updated
 from .request import Body, Target, WriteOptions, Written
 
 SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
@@ -50,6 +53,7 @@ class Update:
     """An update: how the new object comes about, and what part of it counts.
 
     `subresource` is empty for the object itself (its status stays) or `status` (all but status and metadata stay).
+    `via` is the subresource that the client wrote to, for its managedFields; `applied` says that `change` sets those.
     `conditional` says that a resourceVersion in the new object is the client's own precondition; a patch's result has
     the stored one unless the patch sets it.
     """
@@ -57,6 +61,8 @@ class Update:
     change: Change
     subresource: str = ""
     conditional: bool = True
+    via: str = ""
+    applied: bool = False
     check: Callable[[Entry], None] = field(default=lambda _: None)
     """Raises for a stored object that the update may not touch; runs on every attempt."""
 
@@ -107,11 +113,18 @@ class Pipeline:
         return await self.create_object(target, obj, options, warnings)
 
     async def create_object(
-        self, target: Target, obj: Object, options: WriteOptions, warnings: list[str] | None = None
+        self,
+        target: Target,
+        obj: Object,
+        options: WriteOptions,
+        warnings: list[str] | None = None,
+        *,
+        applied: bool = False,
     ) -> Written:
-        """Create `obj`, which becomes the registry's own."""
+        """Create `obj`, which becomes the registry's own; if `applied`, its managedFields are right already."""
         warnings = [] if warnings is None else warnings
         kind, strategy = target.kind, target.kind.strategy
+        owners = obj["metadata"].get("managedFields")
         target = self._fill_metadata(target, obj)
         attributes = Attributes(
             Operation.CREATE, kind, target.namespace, target.name, target.user, self.store, obj=obj, warnings=warnings
@@ -128,6 +141,10 @@ class Pipeline:
         warnings += strategy.warnings(obj, None)
         strategy.canonicalize(obj, None)
         self.admission.validate(attributes)
+        if applied:
+            obj["metadata"]["managedFields"] = owners
+        else:
+            own_created(obj, self.decoder.schema.node(kind), options, self.now())
         entry = await self._store_new(target, obj, dry_run=options.dry_run)
         return Written(entry, warnings, created=True)
 
@@ -203,7 +220,9 @@ class Pipeline:
             new = update.change(entry, messages)
             given = new.setdefault("metadata", {}).get("resourceVersion")
             self._check_precondition(target, entry, given)
+            owners = new["metadata"].get("managedFields")
             self._prepare(target, update.subresource, new, entry, messages)
+            self._own(target, update, new, entry, owners, options)
             is_conditional = update.conditional and given not in (None, "", "0")
             try:
                 return await self._store_update(target, new, entry, messages, dry_run=options.dry_run)
@@ -213,6 +232,40 @@ class Pipeline:
             except KeyMissing as error:
                 raise not_found(target.kind.resource, target.name) from error
         raise conflict(target.kind.resource, target.name)
+
+    def _own(
+        self, target: Target, update: Update, new: Object, entry: Entry, owners: Any, options: WriteOptions
+    ) -> None:
+        """Set the managedFields; those that the client sent count unless it writes to a subresource."""
+        if update.applied:
+            new["metadata"]["managedFields"] = owners
+            return
+        through = update.subresource or update.via
+        writer = Writer(options.field_manager, target.kind.api_version, self.now(), through)
+        own_updated(new, entry.obj, None if through else owners, self.decoder.schema.node(target.kind), writer)
+
+    async def apply(self, application: Application, warnings: Sequence[str] = ()) -> Written:
+        """Server-side apply: create what is not there, merge into what is.
+
+        Raises:
+            ApiError: Conflict with another manager, NotFound (below an object that is not there), and as `update`.
+        """
+        target, options = application.target, application.options
+        for _ in range(_RETRIES):
+            if self.store.get(target.key) is None and not application.subresource:
+                try:
+                    new = application.new(self.now())
+                    return await self.create_object(target, new, options, list(warnings), applied=True)
+                except AlreadyExists:
+                    continue
+            update = Update(
+                lambda entry, _: application(copy_of(entry.value), self.now()),
+                "" if application.subresource == "scale" else application.subresource,
+                conditional=application.is_conditional,
+                applied=True,
+            )
+            return await self.update(target, update, options, warnings)
+        raise _busy(target)
 
     @staticmethod
     def _check_precondition(target: Target, entry: Entry, given: object) -> None:

@@ -50,11 +50,17 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
-    """The options that every write takes."""
+    """The options that every write takes.
+
+    `field_manager` is who owns what is written, empty for the server itself; `manager_given` says that the client named
+    it. `force` lets an apply take other managers' fields.
+    """
 
     dry_run: bool = False
     field_validation: FieldValidation = FieldValidation.WARN
     field_manager: str = ""
+    manager_given: bool = False
+    force: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ class Subresources:
                 new["metadata"]["uid"] = meta["uid"]
             return new
 
-        return await self._pipeline.update(target, Update(change, conditional=conditional), options)
+        return await self._pipeline.update(target, Update(change, conditional=conditional, via="scale"), options)
 
     async def bind(self, target: Target, body: Body, options: WriteOptions) -> None:
         """Put a pod on a node.

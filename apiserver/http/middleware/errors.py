@@ -3,9 +3,10 @@
 import orjson
 from aiohttp import web
 
-from miniplane.errors import ApiError, Reason
+from miniplane.errors import ApiError, Reason, Unavailable
 from miniplane.observe import logs
 
+from ...store.base import StoreUnavailable
 from ..call import Call, Handler, Middleware, Response
 
 _log = logs.get("apiserver.http")
@@ -36,6 +37,9 @@ def errors() -> Middleware:
             return await handler(call)
         except ApiError as error:
             return render(error)
+        except StoreUnavailable as error:
+            _log.error("the store refuses", request=call.id, method=call.method, path=call.path, error=str(error))
+            return render(Unavailable("the server is currently unable to handle the request: its store can't write"))
         except ConnectionError:
             raise  # the client went away: nobody to answer
         except Exception:  # noqa: BLE001  one of the three supervisors
