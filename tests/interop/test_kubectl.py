@@ -216,9 +216,6 @@ async def test_what_is_not_there_is_told(kubectl: Kubectl) -> None:
         done = await kubectl.run(*command.split())
         assert done.code == 1, command
         assert message in done.err
-    applied = await kubectl.run("apply", "--server-side", "-f", "-", stdin=DEPLOYMENT)
-    assert applied.code == 1
-    assert "Server-side apply not available on the server" in applied.err
     await kubectl("create", "configmap", "c", "--from-literal=a=b")
     patch = '[{"op":"test","path":"/data/a","value":"c"}]'
     failed = await kubectl.run("patch", "cm", "c", "--type=json", "-p", patch)
