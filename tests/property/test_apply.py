@@ -60,11 +60,15 @@ def _empty() -> Any:
     return {"apiVersion": "test/v1", "kind": "Root", "metadata": {"name": "x"}}
 
 
+def _order(item: Any) -> str:
+    return item if isinstance(item, str) else str(item["name"])
+
+
 def _content(obj: Any) -> Any:
     """The object's spec, lists by key sorted, without empty containers."""
     spec = {name: value for name, value in (obj.get("spec") or {}).items() if value}
     return {
-        name: sorted(value, key=str) if name in ("items", "words") else value for name, value in sorted(spec.items())
+        name: sorted(value, key=_order) if name in ("items", "words") else value for name, value in sorted(spec.items())
     }
 
 
