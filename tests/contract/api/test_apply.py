@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from apiserver.store import StoreUnavailable, Write
 from tests.contract.api.conftest import MERGE, Answer, Api, config_map, deployment, pod, service
 
@@ -199,14 +201,13 @@ async def test_kubectl_takes_over_from_its_annotation(api: Api) -> None:
     assert '"k":"new"' in taken.obj["metadata"]["annotations"][name]
 
 
-async def test_a_store_that_can_not_write_is_unavailable(api: Api) -> None:
+async def test_a_store_that_can_not_write_is_unavailable(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """A write that the disk refuses is 503 ServiceUnavailable, which clients try again."""
 
     async def refuse(_writes: Sequence[Write]) -> None:
         raise StoreUnavailable("the disk is full")
 
-    commit = api.store.commit
-    api.store.commit = refuse  # type: ignore[method-assign,assignment]
-    answer = await api("POST", MAPS, config_map())
-    api.store.commit = commit  # type: ignore[method-assign]
+    with monkeypatch.context() as patch:
+        patch.setattr(api.store, "commit", refuse)
+        answer = await api("POST", MAPS, config_map())
     assert (answer.status, answer.reason) == (503, "ServiceUnavailable")
