@@ -43,6 +43,7 @@ fmt: setup  ## format and fix what can be fixed
 
 docs: setup  ## renew the generated pages of the documentation
 	$(BIN)/python docs/reference/generate.py
+	$(BIN)/python docs/reference/kinds/generate.py
 	$(BIN)/python docs/reference/roles/generate.py
 	$(BIN)/python docs/explanation/situations/generate.py
 
