@@ -123,6 +123,7 @@ def compose(
             proxy=proxy,
             reviews=Reviews(decoder, authorizer, authenticator),
             token_requests=TokenRequests(pipeline, accounts),
+            authorizer=authorizer,
             body_timeout_s=settings.body_timeout_s,
         )
     )

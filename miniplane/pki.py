@@ -235,6 +235,7 @@ def ensure(data_dir: Path, *, server: str, nodes: Sequence[str] = (), hosts: Seq
     is. `hosts` are further names and addresses of the API server and the nodes.
     """
     (data_dir / "pki").mkdir(parents=True, exist_ok=True, mode=0o700)
+    _ensure_token_key(data_dir)
     where = files(data_dir, "ca")
     if where.cert.exists() and not where.key.exists():
         return  # given by `miniplane certs`: the CA's key is elsewhere, and nothing can be made here
@@ -243,7 +244,6 @@ def ensure(data_dir: Path, *, server: str, nodes: Sequence[str] = (), hosts: Seq
         write_private(where.key, made.key)
         write_private(where.cert, made.cert)
     authority = Pair(where.cert.read_bytes(), where.key.read_bytes())
-    _ensure_token_key(data_dir)
     names = dict.fromkeys((*API_SERVER_NAMES, urlsplit(server).hostname or "localhost", *hosts))
     _ensure_pair(data_dir, "apiserver", authority, Subject("kube-apiserver", hosts=tuple(names)))
     _ensure_pair(data_dir, "kubelet-client", authority, Subject("kube-apiserver", ("system:masters",)))

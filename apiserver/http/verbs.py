@@ -8,6 +8,7 @@ from miniplane.api.decode import media_type
 from miniplane.api.kind import Kind, Object
 from miniplane.errors import bad_request, method_not_allowed, path_not_found
 
+from ..auth.authorizer import Authorizer
 from ..registry.finalizers import DeleteOptions, Deleter, parse_options
 from ..registry.ownership import read_application, read_scale_application, refuse_force
 from ..registry.patching import APPLY_PATCH, Patcher
@@ -41,6 +42,7 @@ class Resources:
     proxy: NodeProxy
     reviews: Reviews
     token_requests: TokenRequests
+    authorizer: Authorizer
     body_timeout_s: float
 
 
@@ -201,6 +203,11 @@ class Verbs:
         written = await self._resources.pipeline.replace(target, body, options, subresource=subresource)
         return self._written(call, target, written)
 
+    def _require(self, call: Call, verb: str) -> None:
+        """Ask for one more verb on what the request is about; an administrator's has no action, for none is needed."""
+        if call.action is not None:
+            self._resources.authorizer.check(call.user, replace(call.action, verb=verb))
+
     async def _put_status(self, call: Call, target: Target) -> Response:
         return await self._put(call, target, "status")
 
@@ -210,6 +217,7 @@ class Verbs:
         pipeline = self._resources.pipeline
         if media_type(body.content_type) == APPLY_PATCH:
             application = read_application(pipeline.decoder, target, body, options, warnings, subresource)
+            application = replace(application, permit_creation=lambda: self._require(call, "create"))
             return self._written(call, target, await pipeline.apply(application, warnings))
         if options.force is not None:
             raise refuse_force()

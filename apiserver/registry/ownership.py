@@ -1,6 +1,7 @@
 """Managed fields in the registry: who owns what after a write, and PATCH as server-side apply."""
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -57,6 +58,8 @@ class Application:
     node: Node
     options: WriteOptions
     subresource: str = ""
+    permit_creation: Callable[[], None] = lambda: None
+    """Raises where the caller may change objects and not make them."""
 
     @property
     def is_conditional(self) -> bool:

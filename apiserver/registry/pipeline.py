@@ -253,6 +253,7 @@ class Pipeline:
         target, options = application.target, application.options
         for _ in range(_RETRIES):
             if self.store.get(target.key) is None and not application.subresource:
+                application.permit_creation()
                 try:
                     new = application.new(self.now())
                     return await self.create_object(target, new, options, list(warnings), applied=True)

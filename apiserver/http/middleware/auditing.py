@@ -4,6 +4,7 @@ Upstream: audit.k8s.io/v1 `Event`; k8s.io/apiserver, pkg/endpoints/filters/audit
 ResponseComplete; a watch or stream is complete at its end, and there is no event for its start.
 """
 
+import asyncio
 import contextlib
 import uuid
 from collections.abc import Callable
@@ -81,7 +82,10 @@ class Auditor:
             except ApiError as error:
                 self._end(event, call, verdict, error.to_status())
                 raise
-            except BaseException:
+            except (ConnectionError, asyncio.CancelledError):
+                self._end(event, call, verdict, {"metadata": {}, "code": 200})  # the client left in the middle
+                raise
+            except Exception:
                 self._end(event, call, verdict, {"metadata": {}, "code": 500})
                 raise
             self._end(event, call, verdict, {"metadata": {}, "code": response.status}, response)

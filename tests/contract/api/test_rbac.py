@@ -94,6 +94,20 @@ async def test_nobody_grants_what_they_do_not_have(api: Api) -> None:
     assert (await api("POST", roles, role("evil", {**READ_PODS, "verbs": ["*"]}), user="ann")).status == 201
 
 
+async def test_applying_what_is_not_there_is_creating_it(api: Api) -> None:
+    """Who may patch and not create applies to what is there, and is told of `create` for what is not."""
+    await api.make(
+        ROLE.path("default"), role("r", {"verbs": ["patch"], "apiGroups": [""], "resources": ["configmaps"]})
+    )
+    await api.make(ROLE_BINDING.path("default"), binding("b", "Role", "r", "ann"))
+    maps, media = "/api/v1/namespaces/default/configmaps", "application/apply-patch+yaml"
+    refused = await api("PATCH", f"{maps}/a", config_map("a"), media=media, user="ann", fieldManager="t")
+    assert refused.message.startswith('configmaps "a" is forbidden: User "ann" cannot create resource "configmaps"')
+    await api.make(maps, config_map("a"))
+    done = await api("PATCH", f"{maps}/a", config_map("a"), media=media, user="ann", fieldManager="t")
+    assert done.status == 200, done.text
+
+
 @pytest.mark.parametrize(
     ("path", "body", "field"),
     [
