@@ -77,7 +77,7 @@ def read(autoscaler: Object) -> Object:
 def _whole(autoscaler: Object, api_version: str, metadata: Object, spec: Object, status: Object) -> Object:
     result = {**autoscaler, "apiVersion": api_version, "metadata": metadata, "spec": spec}
     if "status" in autoscaler:
-        result["status"] = status
+        result["status"] = {"currentReplicas": 0, "desiredReplicas": 0, **status}
     return result
 
 
