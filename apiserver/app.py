@@ -19,7 +19,7 @@ from miniplane.kinds import POD_DISRUPTION_BUDGET
 from miniplane.observe.metrics import CollectorRegistry
 from miniplane.tokens import Key, new_key
 
-from .admission import certificates, escalation
+from .admission import certificates, escalation, quota
 from .admission.chain import Chain
 from .admission.plugins import PLUGINS
 from .auditlog import AuditLog
@@ -101,7 +101,7 @@ def compose(
     pipeline = Pipeline(
         store,
         decoder=decoder,
-        admission=Chain((*PLUGINS, guard, certificates.plugin(authorizer, clock))),
+        admission=Chain((*PLUGINS, guard, certificates.plugin(authorizer, clock), quota.plugin())),
         companions=Companions((allocator,)),
         clock=clock,
         random=random,

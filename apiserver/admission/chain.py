@@ -35,6 +35,18 @@ class Attributes:
     obj: Object | None = None
     old: Object | None = None
     warnings: list[str] = field(default_factory=list)
+    afterwards: list[Callable[[], object]] = field(default_factory=list)
+    """Called once the write is stored or has failed."""
+
+    @property
+    def resource(self) -> str:
+        """The resource as the store names it."""
+        return f"{self.kind.group}/{self.kind.plural}"
+
+    def finish(self) -> None:
+        """The write is over."""
+        for call in self.afterwards:
+            call()
 
 
 Hook = Callable[[Attributes], None]

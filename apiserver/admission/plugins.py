@@ -1,11 +1,34 @@
-"""The admission plugins in the order in which they are asked: upstream's own."""
+"""The admission plugins in the order in which they are asked: upstream's own.
 
-from . import ingressclass, namespaces, noderestriction, serviceaccounts, tolerations
+Escalation (RBAC) and the quotas need what a server has only when it is composed: `app.py` puts them last.
+"""
+
+from . import (
+    ingressclass,
+    limitranger,
+    namespaces,
+    noderestriction,
+    podsecurity,
+    priority,
+    runtimeclass,
+    serviceaccounts,
+    storageclass,
+    tolerations,
+)
 
 PLUGINS = (
     namespaces.PLUGIN,
+    limitranger.PLUGIN,
     serviceaccounts.PLUGIN,
-    tolerations.PLUGIN,
-    ingressclass.PLUGIN,
     noderestriction.PLUGIN,
+    podsecurity.PODS,
+    podsecurity.WORKLOADS,
+    podsecurity.NAMESPACES,
+    priority.PODS,
+    priority.KEPT,
+    priority.CLASSES,
+    tolerations.PLUGIN,
+    storageclass.PLUGIN,
+    runtimeclass.PLUGIN,
+    ingressclass.PLUGIN,
 )

@@ -11,6 +11,7 @@ from miniplane.api.kind import Object, Registry
 from miniplane.api.wellknown import ENDPOINTSLICE_MANAGED_BY, SERVICE_NAME, SYSTEM_NAMESPACES
 from miniplane.config import Network
 from miniplane.errors import AlreadyExists, ApiError
+from miniplane.kinds.scheduling.priorityclass import SYSTEM
 
 from ..auth.identity import SERVER
 from ..store.base import Entry
@@ -20,12 +21,21 @@ from .request import Target, WriteOptions
 
 _OPTIONS = WriteOptions()
 _NAME = "kubernetes"
+_MUST = {
+    "system-cluster-critical": "run in the cluster, but can be moved to another node if necessary",
+    "system-node-critical": "not be moved from their current node",
+}
 
 
 async def bootstrap(pipeline: Pipeline, registry: Registry, network: Network, port: int) -> None:
     """Make what is missing."""
     make = _Maker(pipeline, registry)
     await policy.reconcile(pipeline, registry)
+    for name, value in SYSTEM.items():
+        about = f"Used for system critical pods that must {_MUST[name]}."
+        await make.create(
+            "scheduling.k8s.io/v1", "PriorityClass", {"metadata": {"name": name}, "value": value, "description": about}
+        )
     for name in SYSTEM_NAMESPACES:
         await make.create("v1", "Namespace", {"metadata": {"name": name}})
     cidrs = list(network.service_cidrs)

@@ -140,12 +140,15 @@ class Pipeline:
         refuse(kind, target.name, [*names.validate_meta(obj, kind), *strategy.validate(obj, None)])
         warnings += strategy.warnings(obj, None)
         strategy.canonicalize(obj, None)
-        self.admission.validate(attributes)
-        if applied:
-            obj["metadata"]["managedFields"] = owners
-        else:
-            own_created(obj, self.decoder.schema.node(kind), options, self.now())
-        entry = await self._store_new(target, obj, dry_run=options.dry_run)
+        try:
+            self.admission.validate(attributes)
+            if applied:
+                obj["metadata"]["managedFields"] = owners
+            else:
+                own_created(obj, self.decoder.schema.node(kind), options, self.now())
+            entry = await self._store_new(target, obj, dry_run=options.dry_run)
+        finally:
+            attributes.finish()
         return Written(entry, warnings, created=True)
 
     def _fill_metadata(self, target: Target, obj: Object) -> Target:
@@ -221,7 +224,7 @@ class Pipeline:
             given = new.setdefault("metadata", {}).get("resourceVersion")
             self._check_precondition(target, entry, given)
             owners = new["metadata"].get("managedFields")
-            self._prepare(target, update.subresource, new, entry, messages)
+            attributes = self._prepare(target, update.subresource, new, entry, messages)
             self._own(target, update, new, entry, owners, options)
             is_conditional = update.conditional and given not in (None, "", "0")
             try:
@@ -231,6 +234,8 @@ class Pipeline:
                     raise conflict(target.kind.resource, target.name) from error
             except KeyMissing as error:
                 raise not_found(target.kind.resource, target.name) from error
+            finally:
+                attributes.finish()
         raise conflict(target.kind.resource, target.name)
 
     def _own(
@@ -278,8 +283,8 @@ class Pipeline:
         elif given != str(entry.revision):
             raise conflict(target.kind.resource, target.name)
 
-    def _prepare(self, target: Target, subresource: str, new: Object, entry: Entry, warnings: list[str]) -> None:
-        """All stages between decoding and the store, in place."""
+    def _prepare(self, target: Target, subresource: str, new: Object, entry: Entry, warnings: list[str]) -> Attributes:
+        """All stages between decoding and the store, in place; gives what admission was asked."""
         kind, strategy, old = target.kind, target.kind.strategy, entry.obj
         carry_metadata(target, new, old)
         if subresource in PARTS_OF_STATUS:
@@ -314,6 +319,7 @@ class Pipeline:
             strategy.canonicalize(new, old)
             count(kind, new, old)
         self.admission.validate(attributes)
+        return attributes
 
     async def _store_update(
         self, target: Target, new: Object, entry: Entry, warnings: list[str], *, dry_run: bool

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from miniplane.api import meta
 from miniplane.api.kind import Object
 from miniplane.api.quantity import Quantity
+from miniplane.kinds.podspec.demand import asked
 
 Amounts = Mapping[str, int]
 """By resource name: `cpu` in thousandths, anything else in whole units."""
@@ -26,40 +27,11 @@ def amounts(texts: Mapping[str, str | float] | None) -> dict[str, int]:
     }
 
 
-def _requests(container: Object) -> dict[str, int]:
-    return amounts((container.get("resources") or {}).get("requests"))
-
-
-def _add(total: dict[str, int], more: Amounts) -> None:
-    for name, amount in more.items():
-        total[name] = total.get(name, 0) + amount
-
-
 def requests_of(pod: Object) -> dict[str, int]:
-    """What a pod asks for: its containers and sidecars together, or an init container with the sidecars before it.
-
-    Per resource whichever is more, and the overhead.
-    """
-    spec = pod["spec"]
-    total: dict[str, int] = {}
-    for container in spec.get("containers", ()):
-        _add(total, _requests(container))
-    sidecars: dict[str, int] = {}
-    peaks: list[dict[str, int]] = []
-    for container in spec.get("initContainers") or ():
-        if container.get("restartPolicy") == "Always":
-            _add(sidecars, _requests(container))
-            peaks.append(dict(sidecars))
-        else:
-            peak = dict(sidecars)
-            _add(peak, _requests(container))
-            peaks.append(peak)
-    _add(total, sidecars)
-    for peak in peaks:
-        for name, amount in peak.items():
-            total[name] = max(total.get(name, 0), amount)
-    _add(total, amounts(spec.get("overhead")))
-    return total
+    """What a pod asks for in all."""
+    return {
+        name: amount.milli if name == "cpu" else amount.value for name, amount in asked(pod["spec"], "requests").items()
+    }
 
 
 def host_ports_of(pod: Object) -> frozenset[HostPort]:

@@ -8,7 +8,7 @@ import pytest
 from controllers.scheduler import scheduler
 from miniplane.api.kind import Object
 from miniplane.api.meta import Key
-from miniplane.kinds import EVENT, NODE, POD
+from miniplane.kinds import EVENT, NODE, POD, PRIORITY_CLASS
 
 PROMPT_S = 5.0
 """Well below the ten seconds after which a pod that fits nowhere is looked at anyway."""
@@ -67,13 +67,20 @@ async def add_node(world: Any, name: str = "a") -> None:
 def ranked(name: str, cpu: str, priority: int) -> Object:
     """A pod with a priority."""
     made = pod(name, cpu)
-    made["spec"] |= {"priority": priority, "terminationGracePeriodSeconds": 0}
+    made["spec"] |= {"priorityClassName": f"p{priority}", "terminationGracePeriodSeconds": 0}
     return made
+
+
+async def add_classes(world: Any, *priorities: int) -> None:
+    """A PriorityClass for each."""
+    for priority in priorities:
+        await world.client.create(PRIORITY_CLASS, {"metadata": {"name": f"p{priority}"}, "value": priority})
 
 
 async def test_a_pod_of_higher_priority_takes_the_place_of_a_lower_one(world: Any) -> None:
     """The victim gets a condition and an event and goes; the winner is nominated, then bound."""
     await add_node(world)
+    await add_classes(world, 0, 1000)
     async with world.running(scheduler.controller()):
         low, high = Key("default", "low"), Key("default", "high")
         await world.client.create(POD, ranked("low", "1500m", 0))
@@ -89,6 +96,7 @@ async def test_a_pod_of_higher_priority_takes_the_place_of_a_lower_one(world: An
 
 async def test_the_most_important_pod_is_placed_first(world: Any) -> None:
     """Of pods that wait for the same room the one of the highest priority gets it, whenever it came."""
+    await add_classes(world, 0, 5, 10)
     for name, priority in (("first", 0), ("second", 10), ("third", 5)):
         await world.client.create(POD, ranked(name, "1500m", priority) | {})
     async with world.running(scheduler.controller()):
