@@ -5,9 +5,12 @@ changed in place: a write makes new ones and shares the rest. Counterpart upstre
 pkg/util/managedfields.
 """
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+
+import orjson
 
 from miniplane.api import fieldsets, typed
 from miniplane.api.fieldsets import LEAF, SELF, Fields
@@ -36,6 +39,7 @@ _UNMANAGED = frozenset(
     )
 )
 """Metadata that nobody owns."""
+_TYPE = ("apiVersion", "kind")
 _BY_VALUE = ("metadata", "spec", "status", "strategy", "updateStrategy", "template", "jobTemplate")
 """Structs that exist even where nothing is in them: they are not fields that somebody adds."""
 
@@ -75,7 +79,7 @@ class Writer:
 
 def managed_part(obj: Mapping[str, Any]) -> dict[str, Any]:
     """The object without what nobody owns; shares its values."""
-    part = {key: value for key, value in obj.items() if key not in ("apiVersion", "kind", "metadata")}
+    part = {key: value for key, value in obj.items() if key not in _TYPE and key != "metadata"}
     metadata = {key: value for key, value in (obj.get("metadata") or {}).items() if key not in _UNMANAGED}
     return {"metadata": metadata, **part} if metadata else part
 
@@ -102,9 +106,21 @@ def read(entries: Any) -> list[Entry] | None:
 
 def created(obj: Mapping[str, Any], node: Node, writer: Writer) -> list[Entry]:
     """The entry of whom creates an object: everything in it."""
-    fields = dict(typed.everything(managed_part(obj), node))
+    part = managed_part(obj)
+    spec = part.pop("spec", None)
+    fields = dict(typed.everything(part, node))
     fields.pop(SELF, None)
+    if isinstance(spec, dict):
+        fields["f:spec"] = _everything_in_spec(orjson.dumps(spec), node)
     return [writer.entry(UPDATE, _unstructured(fields))] if fields else []
+
+
+@functools.lru_cache(maxsize=256)
+def _everything_in_spec(spec: bytes, node: Node) -> Fields:
+    """All in a spec, remembered by its JSON: pods of one template come by the hundred, and walking is what costs."""
+    whole = typed.everything({"spec": orjson.loads(spec)}, node)
+    child: Fields = whole["f:spec"]
+    return child
 
 
 def _unstructured(fields: Fields) -> Fields:
@@ -123,8 +139,19 @@ def _unstructured(fields: Fields) -> Fields:
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any], node: Node) -> Changes:
     """How a write changed what can be owned."""
-    changed, removed = typed.compare(managed_part(old), managed_part(new), node)
-    return Changes(_unstructured(dict(changed)), removed)
+    changed: Fields = {}
+    removed: Fields = {}
+    for part in {**old, **new}:
+        if part in _TYPE or (before := old.get(part)) == (after := new.get(part)):
+            continue
+        one, other = (
+            (managed_part({part: value}) if part == "metadata" else {part: value}) if value is not None else {}
+            for value in (before, after)
+        )
+        below = typed.compare(one, other, node)
+        changed.update(below.changed)
+        removed.update(below.removed)
+    return Changes(_unstructured(changed), removed)
 
 
 def updated(entries: Sequence[Entry], found: Changes, writer: Writer) -> list[Entry]:
@@ -144,7 +171,8 @@ def updated(entries: Sequence[Entry], found: Changes, writer: Writer) -> list[En
         if kept["fieldsV1"]:
             result.append(kept)
     if changed:
-        result.append(writer.entry(UPDATE, fieldsets.union(mine, changed)))
+        grown = fieldsets.union(mine, changed) if fieldsets.difference(changed, mine) else mine
+        result.append(writer.entry(UPDATE, grown))
     return ordered(capped(result))
 
 

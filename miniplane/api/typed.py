@@ -4,6 +4,7 @@ A place is a node of the schema with the field that leads there. Maps are granul
 says otherwise; where it says nothing, all is deduced so. Counterpart upstream: structured-merge-diff, package typed.
 """
 
+import functools
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -61,7 +62,9 @@ def element(item: Any, field: Field, path: str = "") -> str:
         return value_element(item)
     if not isinstance(item, dict):
         raise TypedError(f"{path}: associative list with keys may not have non-map elements")
-    keys = {}
+    keys: dict[str, Any] = {}
+    if len(field.list_keys) == 1 and type(name := item.get(field.list_keys[0])) is str:
+        return _named(field.list_keys[0], name)
     for key in field.list_keys:
         value = item.get(key, _KEY_DEFAULTS.get(key))
         if value is not None:
@@ -69,6 +72,12 @@ def element(item: Any, field: Field, path: str = "") -> str:
     if not keys:
         raise TypedError(f"{path}: associative list with keys has an element that omits key field {_first(field)}")
     return key_element(keys)
+
+
+@functools.lru_cache(maxsize=4096)
+def _named(key: str, name: str) -> str:
+    """The element of an item with one key: there are few names, and they come often."""
+    return key_element({key: name})
 
 
 def _first(field: Field) -> str:

@@ -87,7 +87,8 @@ async def test_the_verbs_that_change(kubectl: Kubectl) -> None:
         await kubectl("patch", "deploy", "web", f"--type={kind}", "-p", patch)
     found = await managers(kubectl, "deploy web")
     assert {"kubectl-label/Update/", "kubectl-annotate/Update/", "kubectl-set/Update/"} <= set(found)
-    assert {"kubectl-patch/Update/status", "kubectl-patch/Update/", "kubectl/Update/scale"} <= set(found)
+    assert {"kubectl-patch/Update/status", "kubectl-patch/Update/"} <= set(found)
+    assert any(name.startswith("kubectl") and name.endswith("/Update/scale") for name in found)
     seen = (await kubectl("get", "deploy", "web", "-o", "json")).json
     assert {"a", "s", "m", "j"} <= seen["metadata"]["labels"].keys()
     assert seen["spec"]["template"]["spec"]["containers"][0]["image"] == "nginx:2"
