@@ -32,7 +32,7 @@ def impersonate(call: Call, authorizer: Authorizer) -> None:
         ApiError: Forbidden for a part of that identity, BadRequest for one without a user.
     """
     headers = call.request.headers
-    if _USER not in headers:
+    if not headers.get(_USER):
         raise bad_request("an identity is impersonated without impersonating a user")
     wanted = identity(headers)
     for action in actions(headers):

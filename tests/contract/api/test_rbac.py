@@ -194,6 +194,9 @@ async def test_impersonation_asks_for_every_part(api: Api) -> None:
         'users "bob" is forbidden: User "system:serviceaccount:default:bot" cannot impersonate resource "users" in API '
         'group "" at the cluster scope'
     )
+    for headers in ({"Impersonate-Group": "dev"}, {"Impersonate-User": "", "Impersonate-Uid": "1"}):
+        async with api.session.post(api.url + who, json={}, headers=headers) as response:
+            assert response.status == 400
     account = (await api("POST", who, {}, user="system:serviceaccount:default:bot")).obj["status"]["userInfo"]
     assert account["groups"] == ["system:authenticated", "system:serviceaccounts", "system:serviceaccounts:default"]
 
