@@ -1,5 +1,7 @@
 """Authentication: client certificate, then bearer token, then nobody."""
 
+import base64
+from collections.abc import Mapping
 from typing import Any
 
 from miniplane.errors import unauthorized
@@ -9,8 +11,22 @@ from ...auth.authenticator import Authenticator
 from ...auth.identity import ANONYMOUS, LOCAL_ADMIN, User
 from ..call import Call, Handler, Middleware, Response
 
+_SUBPROTOCOL = "base64url.bearer.authorization.k8s.io."
 PUBLIC = frozenset(("/healthz", "/livez", "/readyz", "/version"))
 """Paths that nobody in particular may ask for."""
+
+
+def socket_token(headers: Mapping[str, str]) -> str | None:
+    """The token in a WebSocket's subprotocols, where a browser puts it for want of headers; None without one."""
+    for item in headers["Sec-WebSocket-Protocol"].split(","):
+        text = item.strip()
+        if text.startswith(_SUBPROTOCOL):
+            data = text.removeprefix(_SUBPROTOCOL)
+            try:
+                return base64.b64decode(data + "=" * (-len(data) % 4), altchars=b"-_", validate=True).decode()
+            except ValueError:
+                return ""
+    return None
 
 
 def authn(authenticator: Authenticator, *, anonymous: bool = False) -> Middleware:
@@ -30,6 +46,8 @@ def authn(authenticator: Authenticator, *, anonymous: bool = False) -> Middlewar
         if header:
             scheme, _, token = header.partition(" ")
             return authenticator.find(token.strip()) if scheme.lower() == "bearer" else None
+        if "Sec-WebSocket-Protocol" in request.headers and (token := socket_token(request.headers)) is not None:
+            return authenticator.find(token)
         if transport is not None and transport.get_extra_info("sslcontext") is None:
             return LOCAL_ADMIN
         return ANONYMOUS

@@ -1,7 +1,9 @@
 """Service accounts' tokens: made, believed, and no longer believed."""
 
+import base64
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Any
 
 import jwt
@@ -169,3 +171,15 @@ async def test_others_can_verify_tokens(server: Timed) -> None:
     assert jwt.decode(
         token, key, audience=document["issuer"], options={"verify_exp": False, "verify_nbf": False, "verify_iat": False}
     )
+
+
+async def test_a_browsers_token_stands_in_the_subprotocols(server: Timed) -> None:
+    """A WebSocket's subprotocol carries a token; a wrong one is refused like a wrong header."""
+    good = base64.urlsafe_b64encode((await server.token()).encode()).rstrip(b"=").decode()
+    url = f"{server.api.url}/api/v1/namespaces/default/pods/web/exec"
+    for text, code in ((good, 403), ("bm9ib2R5", 401), ("%%%", 401)):
+        headers = {"Sec-WebSocket-Protocol": f"v5.channel.k8s.io, base64url.bearer.authorization.k8s.io.{text}"}
+        async with server.api.session.get(url, headers=headers) as response:
+            assert response.status == code
+            if code == HTTPStatus.FORBIDDEN:
+                assert "system:serviceaccount:default:bot" in await response.text()
