@@ -46,8 +46,8 @@ def authn(authenticator: Authenticator, *, anonymous: bool = False) -> Middlewar
         if header:
             scheme, _, token = header.partition(" ")
             return authenticator.find(token.strip()) if scheme.lower() == "bearer" else None
-        if "Sec-WebSocket-Protocol" in request.headers and (token := socket_token(request.headers)) is not None:
-            return authenticator.find(token)
+        if "Sec-WebSocket-Protocol" in request.headers and (given := socket_token(request.headers)) is not None:
+            return authenticator.find(given)
         if transport is not None and transport.get_extra_info("sslcontext") is None:
             return LOCAL_ADMIN
         return ANONYMOUS
