@@ -217,6 +217,8 @@ class Verbs:
         pipeline = self._resources.pipeline
         if media_type(body.content_type) == APPLY_PATCH:
             application = read_application(pipeline.decoder, target, body, options, warnings, subresource)
+            if call.action is not None and not subresource and pipeline.store.get(target.key) is None:
+                self._resources.authorizer.check(call.user, replace(call.action, verb="create"))
             application = replace(application, permit_creation=lambda: self._require(call, "create"))
             return self._written(call, target, await pipeline.apply(application, warnings))
         if options.force is not None:

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from apiserver.store import StoreUnavailable, Write
+from miniplane.kinds import CLUSTER_ROLE, CLUSTER_ROLE_BINDING
 from tests.contract.api.conftest import MERGE, Answer, Api, config_map, deployment, pod, service
+from tests.contract.api.test_rbac import binding, role
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 PODS = "/api/v1/namespaces/default/pods"
@@ -199,6 +201,17 @@ async def test_kubectl_takes_over_from_its_annotation(api: Api) -> None:
     taken = await apply(api, f"{MAPS}/a", wanted, "kubectl")
     assert taken.obj["data"] == {"k": "new"}
     assert '"k":"new"' in taken.obj["metadata"]["annotations"][name]
+
+
+async def test_creating_by_apply_needs_the_right_to_create(api: Api) -> None:
+    """Who may patch and not create may apply to what is there only."""
+    rule = {"verbs": ["patch"], "apiGroups": [""], "resources": ["configmaps"]}
+    await api.make(CLUSTER_ROLE.path(), role("r", rule))
+    await api.make(CLUSTER_ROLE_BINDING.path(), binding("b", "ClusterRole", "r", "ann"))
+    refused = await apply(api, f"{MAPS}/a", config_map(), user="ann")
+    assert (refused.status, 'cannot create resource "configmaps"' in refused.message) == (403, True)
+    await api.make(MAPS, config_map())
+    assert (await apply(api, f"{MAPS}/a", config_map(), user="ann")).status == 200
 
 
 async def test_a_store_that_can_not_write_is_unavailable(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
