@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from ssl import SSLContext
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -127,7 +128,9 @@ def compose(
             body_timeout_s=settings.body_timeout_s,
         )
     )
-    documents = Documents(registry, lambda: schemas, f"{settings.host}:{settings.port}")
+    documents = Documents(
+        registry, lambda: schemas, urlsplit(settings.server_url).netloc or f"{settings.host}:{settings.port}"
+    )
     collector = CollectorRegistry()
     outside, inside = _auditing(settings, audit_log, clock, decoder)
     middlewares = (

@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 from aiohttp import web
@@ -132,7 +133,7 @@ async def run(settings: Settings, *, ready: Callable[[], None], clock: Clock | N
         context, kubelets = _prepare(settings, port)
         async with open_store(_database(settings)) as store:
             key = Key.load(settings.data_dir / "pki" / "sa.key")
-            app = compose(settings, store, REGISTRY, clock, kubelets, key, audit_log)
+            app = compose(replace(settings, port=port), store, REGISTRY, clock, kubelets, key, audit_log)
             await bootstrap(app.pipeline, REGISTRY, settings.network, port)
             expiring = expiry.run(store, REGISTRY, clock, ttl_s=settings.event_ttl_s)
             async with _serving(app, settings, listener, context), aio.background(expiring, _guard(store)):

@@ -213,3 +213,9 @@ async def test_a_node_and_secrets(cluster: Cluster) -> None:
     assert "no relationship found between node 'node-1' and this object" in answer["message"]
     assert (await cluster.ask("node-1", "GET", secrets))[0] == 403
     assert (await cluster.ask("node-2", "GET", f"{secrets}/used"))[0] == 403
+
+
+async def test_where_the_keys_are_served(cluster: Cluster) -> None:
+    """Discovery of the token issuer names the address that the server really has, though it took a free port."""
+    document = (await cluster.ask("admin", "GET", "/.well-known/openid-configuration"))[1]
+    assert document["jwks_uri"] == f"{cluster.url}/openid/v1/jwks"
