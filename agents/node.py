@@ -102,7 +102,7 @@ def system_images(settings: Settings, informers: Informers, client: Client) -> S
     """The images that are part of the cluster itself: what `miniplane/dns` and `miniplane/ingress` run."""
     return (
         Entry(names=dns.NAMES, server=dns.DnsImage(informers, client, settings.network, resolv_conf(settings))),
-        Entry(names=ingress.NAMES, server=ingress.IngressImage(informers)),
+        Entry(names=ingress.NAMES, server=ingress.IngressImage(informers, client)),
     )
 
 

@@ -47,7 +47,7 @@ CONTROLLERS: tuple[Callable[[Settings], On], ...] = (
     lambda _: endpointslice.on,
     lambda _: endpoints.on,
     lambda settings: loadbalancer.controller(settings.network),
-    lambda _: ingress.on,
+    lambda _: ingress.controller(),
     lambda settings: addons.controller(settings.addons, settings.network),
     lambda settings: nodelifecycle.controller(settings.node_monitor_grace_s),
     lambda _: tainteviction.on,

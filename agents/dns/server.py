@@ -47,6 +47,8 @@ MAX_TURNS = 8
 """Orders in which the addresses of one answer are given."""
 MAX_WAITING = 4000
 """Clients that wait for other nameservers; more are not answered, as if their question was lost."""
+_AT_ONCE_S = 0.01
+"""To aiohttp no time at all means no limit."""
 _HEADER = 12
 _QR = 0x80
 _MAX_TCP = 65535
@@ -314,7 +316,8 @@ class DnsServer:
             await self._forwarder.aclose()
         await stop(*self._waiting)
         for server in self._web:
-            await server.shutdown(0)
+            server.pre_shutdown()
+            await server.shutdown(_AT_ONCE_S)
 
     def _received(self, data: bytes, host: str, port: int) -> None:
         socket = self._socket

@@ -1,101 +1,98 @@
-"""The ingress proxy: HTTP/1.1 in on port 80 of a pod's link, and on to a backend's endpoint, streamed both ways.
+"""The HTTP proxy of Ingresses and Gateways: HTTP/1.1 in on ports of a pod's link, and on to a backend's endpoint.
 
-Endpoints are taken in turn; one that can't be connected to is passed over, since nothing was sent yet. The client's
-address, scheme and host go on in X-Forwarded headers of our own (what a client claims is replaced), Host stays.
-What the proxy itself answers: 404 no such host or path, 503 no ready endpoint, 502 none can be reached, 504 too slow.
+Bodies are streamed both ways. Endpoints are taken in turn; one that can't be connected to is passed over, since nothing
+was sent yet, and so is one that hangs up before any answer where the request may be sent again. The client's address,
+scheme and host go on in X-Forwarded headers of our own (what a client claims is dropped), Host stays.
+What the proxy itself answers: 404 no such host or path, 500 a backend that can't be used, 503 no ready endpoint, 502
+none can be reached, 504 too slow. HTTP/2, and so gRPC, is not spoken: TLS agrees on http/1.1, and without TLS the
+client is told by an HTTP/2 frame.
 """
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 
 import aiohttp
+import orjson
 from aiohttp import hdrs, web
-from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from miniplane.aio import Clock
-from miniplane.dataplane.ingress_routes import Routes, Target
+from miniplane.aio import Clock, stop
+from miniplane.api.meta import timestamp
+from miniplane.dataplane.http_routes import HTTP_PORT, HTTPS_PORT, Route, Routes, changed_path, location
+from miniplane.observe.metrics import CONTENT_TYPE, CollectorRegistry, Counter, Gauge, Histogram, render
 
 from ..network.base import Link, Listener
+from . import headers
+from .balance import Balancer
+from .forward import Broken, Exchange, Failed, Mirror, forward, is_websocket, websocket
+from .preface import refusing_http2
+from .tls import Certificates
 from .upstream import LinkConnector, Unreachable
 
-PORT = 80
 HEALTH_PORT = 10254
 READ_TIMEOUT_S = 60.0
 """How long a backend may be silent (nginx: proxy_read_timeout)."""
 KEEPALIVE_S = 75.0
-
-_HOP_BY_HOP = frozenset(
-    name.lower()
-    for name in (
-        hdrs.CONNECTION,
-        hdrs.KEEP_ALIVE,
-        hdrs.PROXY_AUTHENTICATE,
-        hdrs.PROXY_AUTHORIZATION,
-        hdrs.TE,
-        hdrs.TRAILER,
-        hdrs.TRANSFER_ENCODING,
-        hdrs.UPGRADE,
-        "Proxy-Connection",
-    )
-)
-_WEBSOCKET_HEADERS = frozenset(
-    name.lower()
-    for name in (
-        hdrs.SEC_WEBSOCKET_KEY,
-        hdrs.SEC_WEBSOCKET_VERSION,
-        hdrs.SEC_WEBSOCKET_EXTENSIONS,
-        hdrs.SEC_WEBSOCKET_PROTOCOL,
-    )
-)
-_REPLACED = frozenset(("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-real-ip", "expect"))
+PORTS: Mapping[int, bool] = {HTTP_PORT: False, HTTPS_PORT: True}
+"""The ports of Ingresses, and whether they speak TLS."""
+CLIENT_GONE = 499
+"""nginx' word for a client that went away."""
+_AT_ONCE_S = 0.01
+"""To aiohttp no time at all means no limit."""
 _OWN_DEFAULTS = (hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE)
 """Headers that the client library would add; a proxy adds none."""
+_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
-@dataclass(slots=True)
-class _Exchange:
-    """One request on its way, for the access log."""
+class Metrics:
+    """What a proxy counts."""
 
-    target: Target | None = None
-    endpoint: str = "-"
-    sent: int = 0
-
-
-class Failed(Exception):
-    """The proxy answers by itself."""
-
-    def __init__(self, status: HTTPStatus, text: str) -> None:
-        super().__init__(text)
-        self.status = status
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "miniplane_ingress_requests_total", "Requests", ["route", "code"], registry=self.registry
+        )
+        self.duration = Histogram(
+            "miniplane_ingress_request_duration_seconds",
+            "Time from a request's head to its answer's end",
+            ["route"],
+            registry=self.registry,
+            buckets=_BUCKETS,
+        )
+        self.sent = Counter(
+            "miniplane_ingress_response_bytes_total", "Bytes of answers' bodies", ["route"], registry=self.registry
+        )
+        self.retries = Counter(
+            "miniplane_ingress_retries_total", "Endpoints that were passed over", registry=self.registry
+        )
+        self.open = Gauge("miniplane_ingress_inflight_requests", "Requests on their way", registry=self.registry)
 
 
 class IngressProxy:
     """One proxy. `routes` gives the routes in force, None before they are known; `log` takes the access log's lines."""
 
     def __init__(
-        self, link: Link, routes: Callable[[], Routes | None], log: Callable[[str], None], clock: Clock
+        self,
+        link: Link,
+        routes: Callable[[], Routes | None],
+        log: Callable[[str], None],
+        clock: Clock,
+        certificates: Certificates | None = None,
     ) -> None:
         self._link, self._routes = link, routes
         self._log, self._clock = log, clock
-        self._turns: dict[str, int] = {}
-        self._listeners: list[Listener] = []
+        self._certificates = certificates or Certificates(routes, {}, clock.now(), log)
+        self._metrics = Metrics()
+        self._balancer = Balancer()
         self._session: aiohttp.ClientSession | None = None
-        self._servers = {
-            PORT: web.Server(
-                self._serve,
-                access_log=None,
-                handler_cancellation=True,
-                keepalive_timeout=KEEPALIVE_S,
-                auto_decompress=False,
-            ),
-            HEALTH_PORT: web.Server(self._health, access_log=None),
-        }
+        self._listeners: dict[tuple[int, bool], Listener] = {}
+        self._servers: dict[tuple[int, bool], web.Server] = {}
+        self._health = web.Server(self._about, access_log=None)
+        self._mirrors: set[asyncio.Task[None]] = set()
 
-    async def start(self) -> None:
+    async def start(self, ports: Mapping[int, bool] = PORTS) -> None:
         """Serve. Raises OSError for a port in use, with nothing left open."""
         timeout = aiohttp.ClientTimeout(total=None, sock_read=READ_TIMEOUT_S)
         self._session = aiohttp.ClientSession(
@@ -106,210 +103,203 @@ class IngressProxy:
             skip_auto_headers=_OWN_DEFAULTS,
         )
         try:
-            for port, server in self._servers.items():
-                self._listeners.append(await self._link.listen(server, port))
+            self._listeners[HEALTH_PORT, False] = await self._link.listen(self._health, HEALTH_PORT)
+            await self.listen(ports)
         except OSError:
             await self.aclose()
             raise
 
-    async def aclose(self) -> None:
-        """Close everything."""
-        for listener in self._listeners:
+    async def listen(self, ports: Mapping[int, bool]) -> None:
+        """Listen on these ports, with TLS where so, and no longer on others. Raises OSError for one in use."""
+        wanted = set(ports.items())
+        for key in [key for key in self._servers if key not in wanted]:
+            self._listeners.pop(key).close()
+            await _close(self._servers.pop(key))
+        for port, secure in sorted(wanted - set(self._servers)):
+            server = web.Server(
+                partial(self._serve, port),
+                access_log=None,
+                handler_cancellation=True,
+                keepalive_timeout=KEEPALIVE_S,
+                auto_decompress=False,
+            )
+            factory = partial(self._certificates.server, server, port) if secure else refusing_http2(server)
+            self._listeners[port, secure] = await self._link.listen(factory, port)
+            self._servers[port, secure] = server
+
+    async def aclose(self, grace_s: float = 0) -> None:
+        """Take no more, and close everything; requests on their way have so long to end."""
+        for listener in self._listeners.values():
             listener.close()
         self._listeners.clear()
-        for server in self._servers.values():
-            await server.shutdown(0)
+        await asyncio.gather(*(_close(server, grace_s) for server in (*self._servers.values(), self._health)))
+        self._servers.clear()
+        await stop(*self._mirrors)
         if self._session is not None:
             await self._session.close()
             self._session = None
 
-    async def _health(self, request: web.BaseRequest) -> web.StreamResponse:
-        if request.path != "/healthz":
-            return web.Response(status=404)
-        return web.Response(status=503, text="no routes yet") if self._routes() is None else web.Response(text="ok")
+    async def _about(self, request: web.BaseRequest) -> web.StreamResponse:
+        match request.path:
+            case "/healthz" if self._routes() is None:
+                return web.Response(status=503, text="no routes yet")
+            case "/healthz":
+                return web.Response(text="ok")
+            case "/metrics":
+                return web.Response(body=render(self._metrics.registry), headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})
+            case _:
+                return web.Response(status=404)
 
-    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        began, exchange = self._clock.monotonic(), _Exchange()
-        status = 499  # nginx' word for a client that went away
+    async def _serve(self, port: int, request: web.BaseRequest) -> web.StreamResponse:
+        began, exchange = self._clock.monotonic(), Exchange(request, port)
+        status = CLIENT_GONE
+        self._metrics.open.inc()
         try:
-            response = await self._answer(request, exchange)
+            response = await self._answer(exchange)
             status = response.status
         except Failed as failure:
+            exchange.problem = str(failure)
             response = _own(failure)
             status = response.status
         finally:
-            self._log(self._line(request, exchange, status, self._clock.monotonic() - began))
+            self._metrics.open.dec()
+            self._account(exchange, status, self._clock.monotonic() - began)
         return response
 
-    def _line(self, request: web.BaseRequest, exchange: _Exchange, status: int, seconds: float) -> str:
-        now = self._clock.now()
-        return (
-            f'{_peer(request)} [{now:%d/%b/%Y:%H:%M:%S +0000}] "{request.method} {request.raw_path}" {status} '
-            f'{exchange.sent} "{request.headers.get(hdrs.USER_AGENT, "-")}" {seconds:.3f}s {request.host} '
-            f"[{exchange.target or '-'}] {exchange.endpoint}"
-        )
+    def _account(self, exchange: Exchange, status: int, seconds: float) -> None:
+        """Count a request and write its line."""
+        route = str(exchange.route or "-")
+        self._metrics.requests.labels(route, str(status)).inc()
+        self._metrics.duration.labels(route).observe(seconds)
+        self._metrics.sent.labels(route).inc(exchange.sent)
+        request = exchange.request
+        line = {
+            "time": timestamp(self._clock.now()),
+            "client": headers.peer(request),
+            "method": request.method,
+            "scheme": request.scheme,
+            "host": headers.host(request),
+            "path": request.raw_path,
+            "status": status,
+            "bytes": exchange.sent,
+            "seconds": round(seconds, 4),
+            "route": route,
+            "field": exchange.route.field if exchange.route else "",
+            "service": str(exchange.backend.target) if exchange.backend else "",
+            "endpoint": exchange.endpoint,
+            "attempts": exchange.attempts,
+            "agent": request.headers.get(hdrs.USER_AGENT, ""),
+        }
+        if exchange.problem:
+            line["problem"] = exchange.problem
+        self._log(orjson.dumps(line).decode())
 
-    async def _answer(self, request: web.BaseRequest, exchange: _Exchange) -> web.StreamResponse:
-        routes = self._routes()
+    async def _answer(self, exchange: Exchange) -> web.StreamResponse:
+        routes, request = self._routes(), exchange.request
         if routes is None:
-            raise Failed(HTTPStatus.SERVICE_UNAVAILABLE, "the proxy does not know the ingresses yet")
-        route = routes.find(request.host, request.rel_url.raw_path)
+            raise Failed(HTTPStatus.SERVICE_UNAVAILABLE, "the proxy does not know its routes yet")
+        host, path = headers.host(request), request.rel_url.raw_path
+        route = routes.find(
+            host,
+            path,
+            port=exchange.port,
+            method=request.method,
+            headers=request.headers,
+            query=request.rel_url.query,
+        )
         if route is None:
-            raise Failed(HTTPStatus.NOT_FOUND, f"no ingress has the host {request.host} with this path")
-        exchange.target = route.target
-        endpoints = self._in_turn(route.target)
+            raise Failed(HTTPStatus.NOT_FOUND, f"no route has the host {host} with this path")
+        exchange.route = route
+        if route.filters.redirect is not None:
+            return _redirect(route, exchange)
+        try:
+            async with asyncio.timeout(route.timeout_s or None):
+                return await self._to_backend(route, exchange)
+        except TimeoutError:
+            if exchange.started:
+                raise
+            raise Failed(HTTPStatus.GATEWAY_TIMEOUT, f"no answer within {route.timeout_s:g} s") from None
+
+    async def _to_backend(self, route: Route, exchange: Exchange) -> web.StreamResponse:
+        backend = self._balancer.backend(route)
+        if backend is None:
+            raise Failed(HTTPStatus.INTERNAL_SERVER_ERROR, f"{route} has no backend here")
+        exchange.backend = backend
+        if backend.refused:
+            raise Failed(HTTPStatus.INTERNAL_SERVER_ERROR, backend.refused)
+        endpoints = self._balancer.endpoints(backend.target)
         if not endpoints:
-            raise Failed(HTTPStatus.SERVICE_UNAVAILABLE, f"service {route.target} has no ready endpoint")
+            raise Failed(HTTPStatus.SERVICE_UNAVAILABLE, f"service {backend.target} has no ready endpoint")
+        target = _target(route, exchange)
+        self._mirror(route, exchange, target)
+        return await self._try(endpoints, target, exchange)
+
+    async def _try(self, endpoints: list[tuple[str, int]], target: str, exchange: Exchange) -> web.StreamResponse:
+        """Ask one endpoint after the other until one takes the request."""
+        assert self._session is not None
+        carry = websocket if is_websocket(exchange.request) else forward
         silent = False
-        for host, port in endpoints:
-            exchange.endpoint = f"{host}:{port}"
-            url = URL(f"http://{exchange.endpoint}{request.rel_url.raw_path_qs}", encoded=True)
+        for number, (host, port) in enumerate(endpoints):
+            exchange.endpoint, exchange.attempts = f"{host}:{port}", number + 1
+            if number:
+                self._metrics.retries.inc()
+            url = URL(f"http://{exchange.endpoint}{target}", encoded=True)
             try:
-                if _is_websocket(request):
-                    return await self._websocket(request, url, exchange)
-                return await self._forward(request, url, exchange)
+                return await carry(self._session, url, exchange)
             except Unreachable as error:
                 silent = error.silent
+            except Broken:
+                silent = False
         status = HTTPStatus.GATEWAY_TIMEOUT if silent else HTTPStatus.BAD_GATEWAY
-        raise Failed(status, f"no endpoint of service {route.target} can be reached")
+        assert exchange.backend is not None
+        raise Failed(status, f"no endpoint of service {exchange.backend.target} can be reached")
 
-    def _in_turn(self, target: Target) -> list[tuple[str, int]]:
-        """The endpoints, beginning with the one whose turn it is."""
-        endpoints = list(target.endpoints)
-        if not endpoints:
-            return []
-        name = str(target)
-        first = self._turns.get(name, -1) + 1
-        self._turns[name] = first
-        first %= len(endpoints)
-        return endpoints[first:] + endpoints[:first]
-
-    async def _forward(self, request: web.BaseRequest, url: URL, exchange: _Exchange) -> web.StreamResponse:
+    def _mirror(self, route: Route, exchange: Exchange, target: str) -> None:
+        """Send copies to where the route wants them, beside the request."""
         assert self._session is not None
-        body = _body(request) if request.body_exists else None
-        with _faults_of(exchange.endpoint):
-            async with self._session.request(
-                request.method, url, headers=_request_headers(request), data=body, allow_redirects=False
-            ) as answer:
-                return await _relay(request, answer, exchange)
-
-    async def _websocket(self, request: web.BaseRequest, url: URL, exchange: _Exchange) -> web.StreamResponse:
-        assert self._session is not None
-        wanted = request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL, "")
-        protocols = [word.strip() for word in wanted.split(",") if word.strip()]
-        headers = _request_headers(request)
-        for name in _WEBSOCKET_HEADERS:
-            headers.popall(name, None)
-        with _faults_of(exchange.endpoint):
-            try:
-                far = await self._session.ws_connect(
-                    url, headers=headers, protocols=protocols, autoping=False, max_msg_size=0
+        for mirrored in route.filters.mirrors:
+            for host, port in self._balancer.endpoints(mirrored)[:1]:
+                mirror = Mirror()
+                exchange.mirrors.append(mirror)
+                work = mirror.send(
+                    self._session,
+                    exchange.request.method,
+                    URL(f"http://{host}:{port}{target}", encoded=True),
+                    exchange.headers(),
+                    has_body=exchange.request.body_exists,
                 )
-            except aiohttp.WSServerHandshakeError as error:
-                raise Failed(HTTPStatus(error.status), "the backend takes no WebSocket here") from error
-        async with far:
-            chosen = (far.protocol,) if far.protocol else ()
-            near = web.WebSocketResponse(protocols=chosen, autoping=False, max_msg_size=0)
-            await near.prepare(request)
-            await _join(near, far)
-            return near
+                task = asyncio.create_task(work, name="mirror")
+                self._mirrors.add(task)
+                task.add_done_callback(self._mirrors.discard)
 
 
-@contextlib.contextmanager
-def _faults_of(endpoint: str) -> Iterator[None]:
-    """What a backend does wrong is our answer; one that can't be reached at all may still be passed over."""
-    try:
-        yield
-    except Unreachable:
-        raise
-    except aiohttp.ServerTimeoutError as error:
-        raise Failed(HTTPStatus.GATEWAY_TIMEOUT, f"{endpoint} did not answer in time") from error
-    except (aiohttp.ClientError, ValueError) as error:
-        raise Failed(HTTPStatus.BAD_GATEWAY, f"{endpoint} gave no proper answer") from error
+async def _close(server: web.Server, grace_s: float = 0) -> None:
+    """Close idle connections at once, others when their request has ended or the time is over."""
+    server.pre_shutdown()
+    await server.shutdown(max(grace_s, _AT_ONCE_S))
 
 
-async def _relay(request: web.BaseRequest, answer: aiohttp.ClientResponse, exchange: _Exchange) -> web.StreamResponse:
-    response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=_kept(answer.headers))
-    await response.prepare(request)
-    try:
-        async for chunk in answer.content.iter_any():
-            exchange.sent += len(chunk)
-            await response.write(chunk)
-        await response.write_eof()
-    except (aiohttp.ClientPayloadError, aiohttp.ServerTimeoutError):
-        # The head is out already: cutting the connection is the only way to say that the body is not whole.
-        if request.transport is not None:
-            request.transport.abort()
-    return response
+def _target(route: Route, exchange: Exchange) -> str:
+    """Path and query as the backend gets them."""
+    url = exchange.request.rel_url
+    if route.filters.path is None:
+        return url.raw_path_qs
+    path = changed_path(url.raw_path, route.match, route.filters.path)
+    return f"{path}?{url.raw_query_string}" if url.raw_query_string else path
 
 
-async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:
-    if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
-        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    async for chunk in request.content.iter_any():
-        yield chunk
-
-
-async def _join(near: web.WebSocketResponse, far: aiohttp.ClientWebSocketResponse) -> None:
-    """Pass messages both ways until one side closes, then close the other with the same code."""
-    tasks = (
-        asyncio.create_task(_pump(near, far), name="websocket to backend"),
-        asyncio.create_task(_pump(far, near), name="websocket to client"),
+def _redirect(route: Route, exchange: Exchange) -> web.StreamResponse:
+    request = exchange.request
+    where = location(
+        route,
+        scheme=request.scheme,
+        host=headers.host(request),
+        port=exchange.port,
+        path=request.rel_url.raw_path,
+        query=request.rel_url.raw_query_string,
     )
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        await far.close(code=near.close_code or aiohttp.WSCloseCode.GOING_AWAY)
-        await near.close(code=far.close_code or aiohttp.WSCloseCode.GOING_AWAY)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-_Socket = web.WebSocketResponse | aiohttp.ClientWebSocketResponse
-
-
-async def _pump(source: _Socket, sink: _Socket) -> None:
-    with contextlib.suppress(ConnectionError):  # a side that is gone: the other is closed next
-        async for message in source:
-            match message.type:
-                case aiohttp.WSMsgType.TEXT:
-                    await sink.send_str(message.data)
-                case aiohttp.WSMsgType.BINARY:
-                    await sink.send_bytes(message.data)
-                case aiohttp.WSMsgType.PING:
-                    await sink.ping(message.data)
-                case aiohttp.WSMsgType.PONG:
-                    await sink.pong(message.data)
-                case _:
-                    return
-
-
-def _is_websocket(request: web.BaseRequest) -> bool:
-    return request.headers.get(hdrs.UPGRADE, "").lower() == "websocket"
-
-
-def _peer(request: web.BaseRequest) -> str:
-    peer = request.transport.get_extra_info("peername") if request.transport is not None else None
-    return str(peer[0]) if peer else request.remote or "-"
-
-
-def _kept(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
-    """Headers without those that belong to one connection only."""
-    named = {word.strip().lower() for value in headers.getall(hdrs.CONNECTION, ()) for word in value.split(",")}
-    dropped = _HOP_BY_HOP | named
-    return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in dropped)
-
-
-def _request_headers(request: web.BaseRequest) -> CIMultiDict[str]:
-    headers = _kept(request.headers)
-    for name in _REPLACED:
-        headers.popall(name, None)
-    peer = _peer(request)
-    headers["X-Forwarded-For"] = headers["X-Real-IP"] = peer
-    headers["X-Forwarded-Proto"] = request.scheme
-    headers["X-Forwarded-Host"] = request.host
-    return headers
+    assert route.filters.redirect is not None
+    return web.Response(status=route.filters.redirect.status, headers={hdrs.LOCATION: where})
 
 
 def _own(failure: Failed) -> web.Response:

@@ -316,3 +316,6 @@ class End(asyncio.Transport):
         """Close at once; the other side sees a reset."""
         if self._shut(None) and self._far is not None:
             self._far.put_reset()
+
+    def _force_close(self, exc: BaseException | None) -> None:  # noqa: ARG002  asyncio's TLS protocol ends a failed handshake so
+        self.abort()

@@ -6,7 +6,8 @@ from miniplane.api import meta
 from miniplane.api.kind import Object
 from miniplane.api.wellknown import SERVICE_NAME
 from miniplane.dataplane.explain import TraceHop
-from miniplane.dataplane.ingress_routes import Route, build, host_name
+from miniplane.dataplane.http_routes import host_name
+from miniplane.dataplane.ingress_routes import build
 from miniplane.dataplane.offline_addons import INGRESS
 from miniplane.dataplane.words import Words
 
@@ -40,7 +41,7 @@ class Ingresses:
     def address(self, host: str, path: str) -> tuple[str, str, str]:
         """The object, its field and the address where a host is served; the address is empty if there is none."""
         route = self.routes.find(host, path)
-        ingress = self._words.get("Ingress", *route.ingress) if route is not None else None
+        ingress = self._words.get("Ingress", *route.owner) if route is not None else None
         if ingress is not None and (address := _balancer(ingress)):
             return f"Ingress {meta.key_of(ingress)}", "status.loadBalancer.ingress[0].ip", address
         service = self._words.get("Service", *PROXY)
@@ -54,9 +55,9 @@ class Ingresses:
         if route is None:
             text = f"no Ingress has a rule for {host}{path}: the proxy answers 404"
             return TraceHop("ingress", node, "", "", "reject", text, ""), ()
-        shown, field = f"Ingress {route.ingress}", self.field_of(route)
+        shown, field = str(route), route.field
         if not route.target.endpoints:
-            reasons = [item.message for item in self.routes.problems if item.ingress == route.ingress]
+            reasons = [item.message for item in self.routes.problems if item.owner == route.owner]
             why = f" ({'; '.join(reasons)})" if reasons else ""
             text = (
                 f"{host}{path} goes to Service {route.target}, which has no ready endpoint{why}: the proxy answers 503"
@@ -71,17 +72,6 @@ class Ingresses:
         for part in self._words.of("EndpointSlice").values():
             if (meta.namespace(part), meta.labels(part).get(SERVICE_NAME)) == key:
                 yield part
-
-    def field_of(self, route: Route) -> str:
-        """The path in the Ingress that a route comes from."""
-        ingress = self._words.get("Ingress", *route.ingress) or {}
-        for number, rule in enumerate((ingress.get("spec") or {}).get("rules") or ()):
-            for index, item in enumerate((rule.get("http") or {}).get("paths") or ()):
-                exact, path = item.get("pathType") == "Exact", item.get("path") or "/"
-                same = route.path == (path if exact else path.removesuffix("/") or "/") and route.exact == exact
-                if same and (rule.get("host") or "").lower() == route.host:
-                    return f"spec.rules[{number}].http.paths[{index}]"
-        return "spec.defaultBackend"
 
 
 def _balancer(obj: Object) -> str:

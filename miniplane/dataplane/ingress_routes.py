@@ -3,102 +3,35 @@
 Order of choice: exact host, wildcard host (one label), no host; then the longest path, Exact before Prefix before
 nothing; then a default backend. Prefixes match whole elements between slashes, a trailing slash plays no part.
 ImplementationSpecific is Prefix here. Where two Ingresses claim the same, the older one has it and the other is named
-as a problem. Upstream: networking.k8s.io/v1 Ingress and its conformance tests.
+as a problem. Every host is served on port 80, and on 443 with the certificate of the Secret that names it in `tls`.
+Upstream: networking.k8s.io/v1 Ingress and its conformance tests.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from miniplane.api import meta
 from miniplane.api.kind import Object
 from miniplane.api.meta import Key
 from miniplane.api.wellknown import DEFAULT_INGRESS_CLASS, INGRESS_CONTROLLER
+from miniplane.dataplane.http_backends import Missing, age, resolve
+from miniplane.dataplane.http_routes import (
+    HTTP_PORT,
+    HTTPS_PORT,
+    Backend,
+    Host,
+    Listener,
+    Match,
+    PathType,
+    Problem,
+    Route,
+    Routes,
+    Target,
+)
 
 CLASS_ANNOTATION = "kubernetes.io/ingress.class"
 """The way to name a class before `spec.ingressClassName`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where a route leads: a Service's port, and the ready endpoints behind it, maybe none."""
-
-    service: Key
-    port: str
-    endpoints: tuple[tuple[str, int], ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.service}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One path of one Ingress. `host` and `path` are empty for a default backend."""
-
-    ingress: Key
-    host: str
-    path: str
-    exact: bool
-    target: Target
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What an Ingress asks for and does not get."""
-
-    ingress: Key
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Host:
-    """The paths of one host."""
-
-    exact: dict[str, Route] = field(default_factory=dict)
-    prefixes: dict[str, Route] = field(default_factory=dict)
-
-    def find(self, path: str) -> Route | None:
-        found = self.exact.get(path)
-        prefix = _normal(path)
-        while found is None:
-            found = self.prefixes.get(prefix)
-            if prefix == "/":
-                break
-            prefix = prefix.rpartition("/")[0] or "/"
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class Routes:
-    """All routes of one proxy."""
-
-    hosts: dict[str, _Host] = field(default_factory=dict)
-    """By host in lower case: a name, `*.` and a domain, or nothing for any."""
-    default: Route | None = None
-    problems: tuple[Problem, ...] = ()
-
-    def __iter__(self) -> Iterator[Route]:
-        """Every route, in no particular order of choice."""
-        for host in self.hosts.values():
-            yield from (*host.exact.values(), *host.prefixes.values())
-        if self.default is not None:
-            yield self.default
-
-    def find(self, host: str, path: str) -> Route | None:
-        """The route of a request: `host` as in its Host header, `path` without query."""
-        name = host_name(host)
-        wildcard = f"*.{name.partition('.')[2]}"
-        for candidate in (name, wildcard, ""):
-            if candidate in self.hosts:
-                return self.hosts[candidate].find(path) or self.default
-        return self.default
-
-
-def host_name(host: str) -> str:
-    """A Host header's name: without port, in lower case."""
-    if host.startswith("["):
-        return host.partition("]")[0] + "]"
-    return host.partition(":")[0].lower().rstrip(".")
+NOT_A_SERVICE = "only backends that are services are served"
 
 
 def build(
@@ -112,10 +45,14 @@ def build(
     names = {meta.name(item) for item in ours}
     has_default = any(meta.annotations(item).get(DEFAULT_INGRESS_CLASS) == "true" for item in ours)
     builder = _Builder(service, slices)
-    for ingress in sorted(ingresses, key=_age):
+    for ingress in sorted(ingresses, key=lambda item: (age(item), meta.key_of(item))):
         if is_ours(ingress, names, has_default=has_default):
             builder.add(ingress)
-    return Routes(builder.hosts, builder.default, tuple(builder.problems))
+    listeners = tuple(
+        Listener(port, secure=secure, hosts=builder.hosts, default=builder.default)
+        for port, secure in ((HTTP_PORT, False), (HTTPS_PORT, True))
+    )
+    return Routes(listeners, builder.certificates, tuple(builder.problems))
 
 
 def is_ours(ingress: Object, classes: Iterable[str], *, has_default: bool) -> bool:
@@ -126,78 +63,68 @@ def is_ours(ingress: Object, classes: Iterable[str], *, has_default: bool) -> bo
 
 class _Builder:
     def __init__(self, service: Callable[[Key], Object | None], slices: Callable[[Key], Iterable[Object]]) -> None:
-        self.hosts: dict[str, _Host] = {}
+        self.hosts: dict[str, Host] = {}
         self.default: Route | None = None
+        self.certificates: dict[tuple[int, str], Key] = {}
         self.problems: list[Problem] = []
         self._service, self._slices = service, slices
+        self._taken: dict[tuple[str, PathType, str], Route] = {}
 
     def add(self, ingress: Object) -> None:
         key, spec = meta.key_of(ingress), ingress.get("spec") or {}
         if spec.get("defaultBackend"):
-            route = Route(key, "", "", exact=False, target=self._target(key, spec["defaultBackend"]))
+            route = self._route(ingress, "", "spec.defaultBackend", Match(), spec["defaultBackend"])
             if self.default is None:
                 self.default = route
             else:
                 self._conflict(key, "the default backend", self.default)
-        for rule in spec.get("rules") or ():
+        for number, rule in enumerate(spec.get("rules") or ()):
             host = (rule.get("host") or "").lower()
-            paths = self.hosts.setdefault(host, _Host())
-            for item in (rule.get("http") or {}).get("paths") or ():
-                self._add_path(key, host, paths, item)
+            self.hosts.setdefault(host, Host())
+            for index, item in enumerate((rule.get("http") or {}).get("paths") or ()):
+                self._add_path(ingress, host, f"spec.rules[{number}].http.paths[{index}]", item)
+        for tls in spec.get("tls") or ():
+            self._add_certificate(key, spec, tls)
 
-    def _add_path(self, key: Key, host: str, paths: _Host, item: dict[str, Any]) -> None:
-        exact = item.get("pathType") == "Exact"
+    def _add_path(self, ingress: Object, host: str, field: str, item: dict[str, Any]) -> None:
+        kind = PathType.EXACT if item.get("pathType") == "Exact" else PathType.PREFIX
         path = item.get("path") or "/"
-        path = path if exact else _normal(path)
-        table = paths.exact if exact else paths.prefixes
-        route = Route(key, host, path, exact=exact, target=self._target(key, item.get("backend") or {}))
-        known = table.setdefault(path, route)
-        if known is not route:
-            self._conflict(key, f"{host or '*'}{path}", known)
+        if kind is PathType.PREFIX:
+            path = path.removesuffix("/") or "/"
+        route = self._route(ingress, host, field, Match(path, kind), item.get("backend") or {})
+        known = self._taken.setdefault((host, kind, path), route)
+        if known is route:
+            self.hosts[host].add(route)
+        else:
+            self._conflict(route.owner, f"{host or '*'}{path}", known)
+
+    def _add_certificate(self, key: Key, spec: dict[str, Any], tls: dict[str, Any]) -> None:
+        secret = Key(key.namespace, tls.get("secretName") or "")
+        if not secret.name:
+            return
+        hosts = tls.get("hosts") or [rule.get("host") or "" for rule in spec.get("rules") or ()]
+        for host in hosts:
+            known = self.certificates.setdefault((HTTPS_PORT, host.lower()), secret)
+            if known != secret:
+                self.problems.append(Problem(key, f"{host} has the certificate of secret {known} already"))
 
     def _conflict(self, key: Key, what: str, known: Route) -> None:
-        self.problems.append(Problem(key, f"{what} belongs to ingress {known.ingress}"))
+        self.problems.append(Problem(key, f"{what} belongs to ingress {known.owner}"))
+
+    def _route(self, ingress: Object, host: str, field: str, match: Match, backend: dict[str, Any]) -> Route:
+        key = meta.key_of(ingress)
+        named = Backend(self._target(key, backend))
+        return Route("Ingress", key, field, host, match, (named,), age=age(ingress))
 
     def _target(self, ingress: Key, backend: dict[str, Any]) -> Target:
         named = backend.get("service") or {}
         port = named.get("port") or {}
         key = Key(ingress.namespace, named.get("name") or "")
-        target = Target(key, str(port.get("name") or port.get("number") or ""))
-        found = self._service(key)
-        if found is None:
-            what = f"service {key} is not there" if key.name else "only backends that are services are served"
-            self.problems.append(Problem(ingress, what))
-            return target
-        wanted = next((item for item in (found.get("spec") or {}).get("ports") or () if _is_port(item, port)), None)
-        if wanted is None:
-            self.problems.append(Problem(ingress, f"service {key} has no port {target.port}"))
-            return target
-        return Target(key, target.port, _endpoints(self._slices(key), wanted.get("name") or ""))
-
-
-def _is_port(item: dict[str, Any], wanted: dict[str, Any]) -> bool:
-    if wanted.get("name"):
-        return bool(item.get("name") == wanted["name"])
-    return bool(item.get("port") == wanted.get("number") and (item.get("protocol") or "TCP") == "TCP")
-
-
-def _endpoints(slices: Iterable[Object], port: str) -> tuple[tuple[str, int], ...]:
-    found: dict[tuple[str, int], None] = {}
-    for item in slices:
-        numbers: Sequence[int] = [
-            entry["port"]
-            for entry in item.get("ports") or ()
-            if (entry.get("name") or "") == port and entry.get("port") and (entry.get("protocol") or "TCP") == "TCP"
-        ]
-        for endpoint in item.get("endpoints") or () if item.get("addressType") != "FQDN" else ():
-            if (endpoint.get("conditions") or {}).get("ready") is not False and endpoint.get("addresses"):
-                found |= dict.fromkeys((endpoint["addresses"][0], number) for number in numbers)
-    return tuple(sorted(found))
-
-
-def _age(ingress: Object) -> tuple[str, Key]:
-    return meta.metadata(ingress).get("creationTimestamp") or "", meta.key_of(ingress)
-
-
-def _normal(path: str) -> str:
-    return path.removesuffix("/") or "/"
+        if not key.name:
+            self.problems.append(Problem(ingress, NOT_A_SERVICE))
+            return Target(key, "")
+        try:
+            return resolve(key, port.get("name") or port.get("number"), self._service, self._slices)
+        except Missing as missing:
+            self.problems.append(Problem(ingress, str(missing)))
+            return missing.target

@@ -360,8 +360,8 @@ def closed_backends(scene: Scene) -> Iterator[Finding]:
             if refusing:
                 last = refusing[-1]
                 text = f"the proxy may not reach Pod {found.destination.pod} ({last.object} {last.field})"
-                field = f"{routes.field_of(route)}.backend".replace("defaultBackend.backend", "defaultBackend")
-                yield Finding("ingress-backend", f"Ingress {route.ingress}", field, text, last.text)
+                field = f"{route.field}.backend".replace("defaultBackend.backend", "defaultBackend")
+                yield Finding("ingress-backend", str(route), field, text, last.text)
                 break
 
 

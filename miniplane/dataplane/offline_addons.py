@@ -46,9 +46,12 @@ INGRESS: tuple[Object, ...] = (
         "ingress",
         _INGRESS_LABELS,
         type="LoadBalancer",
-        ports=[{"name": "http", "port": 80, "protocol": "TCP", "targetPort": "http"}],
+        ports=[
+            {"name": "http", "port": 80, "protocol": "TCP", "targetPort": "http"},
+            {"name": "https", "port": 443, "protocol": "TCP", "targetPort": "https"},
+        ],
     ),
-    _deployment("ingress", _INGRESS_LABELS, _port("http", 80)),
+    _deployment("ingress", _INGRESS_LABELS, _port("http", 80), _port("https", 443)),
 )
 """What answers for Ingresses."""
 

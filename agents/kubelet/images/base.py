@@ -95,6 +95,8 @@ class Served:
 
     def __init__(self, context: ContainerContext, close: Callable[[], Awaitable[None]]) -> None:
         self.exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.was_killed = False
+        """Whether there is no time left for what is on its way."""
         self._close = close
         self._clock = context.clock
         self._draining: asyncio.Task[None] | None = None
@@ -112,6 +114,7 @@ class Served:
 
     async def kill(self) -> None:
         """End now."""
+        self.was_killed = True
         if self._draining is not None:
             await stop(self._draining)
         self.finish(KILLED)

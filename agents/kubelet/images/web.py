@@ -118,7 +118,8 @@ async def serve(
 
 def _shutdown(server: web.Server) -> Callable[[], Awaitable[None]]:
     async def close() -> None:
-        await server.shutdown(timeout=0)
+        server.pre_shutdown()
+        await server.shutdown(timeout=0.01)  # none at all means no limit
 
     return close
 

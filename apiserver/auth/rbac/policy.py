@@ -102,6 +102,8 @@ node.k8s.io: runtimeclasses: read""",
 core: namespaces, nodes, pods, serviceaccounts: read
 networking.k8s.io: ingresses, ingressclasses, ipaddresses, networkpolicies, servicecidrs: read
 policy.networking.k8s.io: *: read""",
+    "miniplane:ingress": """
+core: secrets: read""",
     "miniplane:addons": """
 core: namespaces, configmaps, serviceaccounts, services: create get
 apps: daemonsets, deployments: create get
@@ -160,6 +162,7 @@ BINDINGS: Mapping[str, tuple[str, ...]] = {
     "system:kube-scheduler": (f"User {SCHEDULER}", f"User {MANAGER}"),
     "system:kube-controller-manager": (f"User {MANAGER}",),
     "miniplane:node-network": ("Group system:nodes",),
+    "miniplane:ingress": ("ServiceAccount kube-system/ingress",),
     "miniplane:addons": (f"User {MANAGER}",),
     **{f"system:controller:{name}": (f"ServiceAccount kube-system/{name}", f"User {MANAGER}") for name in CONTROLLERS},
 }

@@ -8,7 +8,8 @@ import pytest
 from miniplane.api.kind import Object
 from miniplane.api.meta import Key
 from miniplane.api.wellknown import DEFAULT_INGRESS_CLASS, INGRESS_CONTROLLER
-from miniplane.dataplane.ingress_routes import Routes, build
+from miniplane.dataplane.http_routes import Routes
+from miniplane.dataplane.ingress_routes import build
 
 
 def ingress_class(name: str, controller: str = INGRESS_CONTROLLER, *, default: bool = False) -> Object:
@@ -129,9 +130,9 @@ def test_classes() -> None:
     old["metadata"]["annotations"] = {"kubernetes.io/ingress.class": "ours"}
     everything = (named, other, bare, old)
     theirs = ingress_class("theirs", "example.com/controller", default=True)
-    assert set(routes(*everything, classes=[ingress_class("ours"), theirs]).hosts) == {"a", "d"}
-    assert set(routes(*everything, classes=[ingress_class("ours", default=True)]).hosts) == {"a", "c", "d"}
-    assert set(routes(*everything, classes=[]).hosts) == set()
+    assert (routes(*everything, classes=[ingress_class("ours"), theirs]).hosts) == {"a", "d"}
+    assert (routes(*everything, classes=[ingress_class("ours", default=True)]).hosts) == {"a", "c", "d"}
+    assert (routes(*everything, classes=[]).hosts) == set()
 
 
 def test_conflicts() -> None:
@@ -141,7 +142,7 @@ def test_conflicts() -> None:
         ingress("old", ("h", "/x", "Prefix", "old")),
     )
     assert found(made, "h", "/x") == "old"
-    assert [(str(problem.ingress), problem.message) for problem in made.problems] == [
+    assert [(str(problem.owner), problem.message) for problem in made.problems] == [
         ("default/young", "h/x belongs to ingress default/old")
     ]
 

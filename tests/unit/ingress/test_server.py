@@ -1,88 +1,15 @@
 """The ingress proxy carries requests through the pod network and says why it can't."""
 
 import asyncio
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+import json
+from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 from aiohttp import web
 
-from agents.ingress.server import IngressProxy
-from agents.ingress.upstream import LinkConnector
-from miniplane.aio import SystemClock
-from miniplane.api.meta import Key
-from miniplane.dataplane.ingress_routes import Route, Routes, Target, _Host
-from tests.integration.datapath import Cluster, pod, until
-
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-PROXY, CLIENT, ONE, TWO = "10.244.1.2", "10.244.1.3", "10.244.1.4", "10.244.1.5"
-
-
-def routes(**hosts: list[tuple[str, int]]) -> Routes:
-    """One route per host: `{name: endpoints}`."""
-    made = Routes()
-    for host, endpoints in hosts.items():
-        target = Target(Key("default", host), "80", tuple(endpoints))
-        made.hosts[host] = _Host(prefixes={"/": Route(Key("default", "i"), host, "/", exact=False, target=target)})
-    return made
-
-
-class Bench:
-    """A proxy and its clients on one node."""
-
-    def __init__(self) -> None:
-        self.cluster = Cluster(SystemClock(), random.randrange)
-        self.network = self.cluster.networks["node-1"]
-        self.routes: Routes | None = Routes()
-        self.log: list[str] = []
-        self.servers: list[web.Server] = []
-        self.proxy: IngressProxy
-
-    async def serve(self, ip: str, handler: Handler, port: int = 80) -> None:
-        """Start a backend."""
-        server = web.Server(handler, access_log=None)
-        (link,) = await self.cluster.attach(pod(f"b{ip}", "node-1", ip))
-        await link.listen(server, port)
-        self.servers.append(server)
-
-
-@pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
-    """A running proxy without routes."""
-    made = Bench()
-    link, _ = await made.cluster.attach(pod("proxy", "node-1", PROXY), pod("client", "node-1", CLIENT))
-    made.proxy = IngressProxy(link, lambda: made.routes, made.log.append, SystemClock())
-    await made.proxy.start()
-    yield made
-    await made.proxy.aclose()
-    for server in made.servers:
-        await server.shutdown(0)
-    await made.network.aclose()
-    await until(lambda: not len(made.network.machine.conntrack))
-
-
-@pytest.fixture
-async def client(bench: Bench) -> AsyncIterator[aiohttp.ClientSession]:
-    """An HTTP client in a pod."""
-    async with aiohttp.ClientSession(
-        connector=LinkConnector(bench.network._links["client"]), base_url=f"http://{PROXY}"
-    ) as session:
-        yield session
-
-
-async def echo(request: web.BaseRequest) -> web.StreamResponse:
-    """Tells what it was asked."""
-    return web.json_response(
-        {
-            "peer": request.remote,
-            "method": request.method,
-            "path": request.raw_path,
-            "headers": {name: request.headers[name] for name in request.headers},
-            "body": (await request.read()).decode(),
-        },
-        headers={"Set-Cookie": "a=b", "Connection": "X-Secret", "X-Secret": "hop"},
-    )
+from miniplane.dataplane.http_routes import Routes
+from tests.unit.ingress.bench import CLIENT, ONE, PROXY, TWO, Bench, Handler, echo, routes
 
 
 async def test_a_request_is_passed_on(bench: Bench, client: aiohttp.ClientSession) -> None:
@@ -101,8 +28,10 @@ async def test_a_request_is_passed_on(bench: Bench, client: aiohttp.ClientSessio
     assert got["X-Forwarded-Proto"] == "http"
     assert got["X-Mine"] == "1"
     assert "X-Drop" not in got
-    assert '"PUT /a%2Fb?c=%20d" 200 ' in bench.log[0]
-    assert bench.log[0].endswith(f"api [default/api:80] {ONE}:80")
+    line = json.loads(bench.log[0])
+    assert (line["method"], line["path"], line["status"], line["host"]) == ("PUT", "/a%2Fb?c=%20d", 200, "api")
+    assert (line["client"], line["service"], line["endpoint"]) == (CLIENT, "default/api:80", f"{ONE}:80")
+    assert (line["route"], line["field"], line["attempts"]) == ("Ingress default/i", "spec", 1)
 
 
 async def test_bodies_stream(bench: Bench, client: aiohttp.ClientSession) -> None:
@@ -256,4 +185,4 @@ async def test_a_backend_that_answers_no_handshake(bench: Bench, client: aiohttp
     with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
         await client.ws_connect("/", headers={"Host": "api"})
     assert caught.value.status == 502
-    assert " 502 " in bench.log[0]
+    assert json.loads(bench.log[0])["status"] == 502
