@@ -48,6 +48,7 @@ from .http.routes import parse
 from .http.verbs import Resources, Verbs
 from .http.watch import Watches
 from .registry.allocators import ServiceAllocator
+from .registry.catalog import Catalog, Definitions
 from .registry.chance import PooledRandom
 from .registry.companions import Companions
 from .registry.decoding import Decoder
@@ -73,6 +74,7 @@ class App:
     reader: Reader
     watches: Watches
     proxy: NodeProxy
+    definitions: Definitions
 
 
 def compose(
@@ -128,8 +130,9 @@ def compose(
             body_timeout_s=settings.body_timeout_s,
         )
     )
+    catalog = Catalog(store, registry)
     documents = Documents(
-        registry, lambda: schemas, urlsplit(settings.server_url).netloc or f"{settings.host}:{settings.port}"
+        catalog.get, lambda: schemas, urlsplit(settings.server_url).netloc or f"{settings.host}:{settings.port}"
     )
     collector = CollectorRegistry()
     outside, inside = _auditing(settings, audit_log, clock, decoder)
@@ -148,10 +151,10 @@ def compose(
 
     async def serve(request: web.BaseRequest) -> web.StreamResponse:
         call = Call(request)
-        call.route = parse(call.path, registry)
+        call.route = parse(call.path, catalog.registry)
         return await handler(call)
 
-    return App(serve, pipeline, registry, reader, watches, proxy)
+    return App(serve, pipeline, registry, reader, watches, proxy, Definitions(store, catalog, deleter))
 
 
 def _auditing(

@@ -135,8 +135,12 @@ async def run(settings: Settings, *, ready: Callable[[], None], clock: Clock | N
             key = Key.load(settings.data_dir / "pki" / "sa.key")
             app = compose(replace(settings, port=port), store, REGISTRY, clock, kubelets, key, audit_log)
             await bootstrap(app.pipeline, REGISTRY, settings.network, port)
+            await app.definitions.sync()
             expiring = expiry.run(store, REGISTRY, clock, ttl_s=settings.event_ttl_s)
-            async with _serving(app, settings, listener, context), aio.background(expiring, _guard(store)):
+            async with (
+                _serving(app, settings, listener, context),
+                aio.background(expiring, _guard(store), app.definitions.run()),
+            ):
                 _log.info("serving", host=settings.host, port=port, revision=store.revision)
                 ready()
                 await asyncio.Event().wait()

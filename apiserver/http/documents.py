@@ -1,6 +1,6 @@
-"""Documents that do not change while the server runs: discovery, OpenAPI, version; with ETag, some gzipped.
+"""Documents of what is served: discovery, OpenAPI, version; with ETag, some gzipped.
 
-Each is made on first use and kept as bytes.
+Each is made on first use and kept as bytes until the kinds that it tells of are others.
 """
 
 import gzip
@@ -51,13 +51,30 @@ class Document:
 class Documents:
     """All of them, by what they depend on."""
 
-    def __init__(self, registry: Registry, definitions: Callable[[], Definitions], server_address: str) -> None:
-        self._registry = registry
+    def __init__(
+        self, registry: Callable[[], Registry], definitions: Callable[[], Definitions], server_address: str
+    ) -> None:
+        self._source = registry
+        self._of = registry()
         self._definitions = definitions
         self.address = server_address
         self._kept: dict[tuple[str, ...], Document] = {}
 
+    @property
+    def _registry(self) -> Registry:
+        return self._of
+
+    def _refresh(self) -> None:
+        """With other kinds the documents are forgotten, but for schemas of groups that stay as they are."""
+        now, before = self._source(), self._of
+        if now is not before:
+            new, old = now.group_versions(), before.group_versions()
+            stay = {key for key, kinds in new.items() if [*map(id, kinds)] == [*map(id, old.get(key, ()))]}
+            self._kept = {key: kept for key, kept in self._kept.items() if key[0] == "openapi" and key[1:] in stay}
+            self._of = now
+
     def _keep(self, key: tuple[str, ...], make: Callable[[], Any], content_type: str = JSON) -> Document:
+        self._refresh()
         document = self._kept.get(key)
         if document is None:
             document = self._kept[key] = Document(make(), content_type)
@@ -93,6 +110,7 @@ class Documents:
         group, version, *more = ("", *parts) if root == "api" else (*parts, "") if len(parts) == 1 else parts
         if more:
             raise path_not_found()
+        self._refresh()
         known = self._registry.group_versions()
         if version:
             if (group, version) not in known:
@@ -125,6 +143,7 @@ class Documents:
         """
         parts = call.path.removeprefix("/openapi/v3/").split("/")
         group, version = ("", parts[-1]) if parts[0] == "api" else ("/".join(parts[1:-1]), parts[-1])
+        self._refresh()
         if (group, version) not in self._registry.group_versions():
             raise path_not_found()
         document = self._openapi(group, version)

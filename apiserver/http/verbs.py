@@ -264,10 +264,10 @@ class Verbs:
         return self._resources.renderer.page(call, target.served, page)
 
     async def _get_scale(self, call: Call, target: Target) -> Response:
-        return self._scale(call, self._resources.pipeline.require(target).obj)
+        return self._scale(call, target, self._resources.pipeline.require(target).obj)
 
-    def _scale(self, call: Call, obj: Object) -> Response:
-        return self._resources.renderer.object(call, scale_of(obj))
+    def _scale(self, call: Call, target: Target, obj: Object) -> Response:
+        return self._resources.renderer.object(call, scale_of(obj, target.kind.scale_paths))
 
     async def _put_scale(self, call: Call, target: Target) -> Response:
         scale = self._resources.pipeline.decoder.read(await self._body(call)).obj
@@ -289,7 +289,7 @@ class Verbs:
     ) -> Response:
         update_scale = self._resources.subresources.update_scale
         written = await update_scale(target, make, write_options(call), conditional=conditional)
-        return self._scale(call, written.entry.obj)
+        return self._scale(call, target, written.entry.obj)
 
     async def _bind(self, call: Call, target: Target) -> Response:
         await self._resources.subresources.bind(target, await self._body(call), write_options(call))

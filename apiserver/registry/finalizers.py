@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -116,6 +116,10 @@ class Deleter:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
+
+    def now(self) -> datetime:
+        """The present time."""
+        return self._pipeline.clock.now()
 
     async def delete(self, target: Target, options: DeleteOptions) -> Written:
         """Delete an object, or mark it for deletion; `deleted` of the result says which.

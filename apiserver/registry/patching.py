@@ -39,6 +39,8 @@ class Patcher:
         media = decoding.media_type(body.content_type)
         if media not in ACCEPTED or media == APPLY_PATCH:
             raise unsupported_media_type(media, ACCEPTED)
+        if media == STRATEGIC_MERGE_PATCH and kind is not None and kind.own_schema is not None:
+            raise unsupported_media_type(media, (JSON_PATCH, MERGE_PATCH))
         if media == JSON_PATCH:
             operations = decoding.parse_json(body.data)
             _check_operations(operations)

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from miniplane.api.kind import Object
-from miniplane.api.meta import set_condition
+from miniplane.api.kind import Object, ScalePaths
+from miniplane.api.meta import get_path, set_condition
 from miniplane.api.selectors import LabelSelector
 from miniplane.api.validation import invalid as invalid_field
 from miniplane.errors import Cause, Resource, bad_request, conflict, invalid, not_found
@@ -24,22 +24,26 @@ BINDING_RESOURCE = Resource("pods/binding", "", "Binding")
 _RETRIES = 5
 
 
-def scale_of(obj: Object) -> Object:
-    """The Scale of an object that has `spec.replicas`."""
+def scale_of(obj: Object, paths: ScalePaths | None = None) -> Object:
+    """The Scale of an object that has `spec.replicas`, or has it where `paths` say."""
     meta, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
     selector = spec.get("selector") or {}
     if obj["kind"] == "ReplicationController":
         selector = {"matchLabels": selector}
+    told = {"replicas": status.get("replicas", 0), "selector": ""}
+    replicas = spec.get("replicas", 1)
+    if paths is None:
+        told["selector"] = str(LabelSelector.from_object(selector))
+    else:
+        replicas, told["replicas"] = get_path(obj, paths.spec) or 0, get_path(obj, paths.status) or 0
+        told["selector"] = get_path(obj, paths.selector) or "" if paths.selector else ""
     kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
     return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {name: meta[name] for name in kept if name in meta},
-        "spec": {"replicas": spec.get("replicas", 1)},
-        "status": {
-            "replicas": status.get("replicas", 0),
-            "selector": str(LabelSelector.from_object(selector)),
-        },
+        "spec": {"replicas": replicas},
+        "status": told,
     }
 
 
@@ -61,7 +65,8 @@ class Subresources:
         """
 
         def change(entry: Entry, warnings: list[str]) -> Object:
-            scale = make(scale_of(entry.obj))
+            paths = target.kind.scale_paths
+            scale = make(scale_of(entry.obj, paths))
             check_kind(scale, SCALE_BODY.kind, SCALE_BODY.api_version)
             self._pipeline.decoder.check(SCALE_BODY, scale, options.field_validation, warnings)
             replicas = (scale.get("spec") or {}).get("replicas") or 0
@@ -74,7 +79,11 @@ class Subresources:
                 text = f"the name of the object ({meta['name']}) does not match the name on the URL ({target.name})"
                 raise bad_request(text)
             new: Object = copy_of(entry.value)
-            new.setdefault("spec", {})["replicas"] = replicas
+            *parents, last = (paths or ScalePaths()).spec.removeprefix(".").split(".")
+            holder = new
+            for step in parents:
+                holder = holder.setdefault(step, {})
+            holder[last] = replicas
             new["metadata"]["resourceVersion"] = meta.get("resourceVersion") or str(entry.revision)
             if meta.get("uid"):
                 new["metadata"]["uid"] = meta["uid"]

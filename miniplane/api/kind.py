@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from miniplane.api.validation import FieldError
 from miniplane.errors import Resource
@@ -98,6 +98,23 @@ class Strategy:
     """The rule for `metadata.name`, by its name in `api.names`: subdomain, label, label_1035, path_segment, ip."""
 
 
+class OwnSchema(Protocol):
+    """The schema of a kind that a CustomResourceDefinition describes."""
+
+    def prune(self, obj: Object) -> Sequence[str]:
+        """Drop the fields that the kind does not have, in place; their paths."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScalePaths:
+    """Where an object has what its Scale shows, as dotted paths; an empty one is nowhere."""
+
+    spec: str = ".spec.replicas"
+    status: str = ".status.replicas"
+    selector: str = ""
+    """Of the selector as text."""
+
+
 @dataclass(frozen=True, slots=True)
 class Face:
     """How a kind shows objects that are stored as another: one object served in several versions.
@@ -145,6 +162,10 @@ class Kind:
     """Whether created objects are questions, which the server answers in their status and keeps nowhere."""
     face: Face | None = None
     """Set where objects are stored as another kind's."""
+    own_schema: OwnSchema | None = None
+    """Set for kinds that a CustomResourceDefinition describes."""
+    scale_paths: ScalePaths | None = None
+    """Where they have what `/scale` shows."""
 
     def __post_init__(self) -> None:
         if not self.singular:

@@ -337,5 +337,19 @@ class ObjectNode(Node):
         return value
 
 
+class OrNode(Node):
+    """An object of one definition where that is what stands here, anything else as it is."""
+
+    __slots__ = ("node",)
+
+    def __init__(self, node: Node) -> None:
+        super().__init__("interface {}")
+        self.node = node
+
+    def read(self, value: Any, at: At, unknown: list[Unknown], /) -> Any:
+        """The object in canonical form."""
+        return self.node.read(value, at, unknown) if isinstance(value, dict) else value
+
+
 ANY: Final = Node("interface {}")
 OPEN: Final = OpenNode("map[string]interface {}")

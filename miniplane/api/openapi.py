@@ -6,7 +6,7 @@ Counterpart upstream: k8s.io/kube-openapi and k8s.io/apiserver, pkg/endpoints/in
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from miniplane.api.definitions import GVK, META, REF, Definitions, Schema
@@ -80,7 +80,11 @@ def document(registry: Registry, group: str, version: str, definitions: Definiti
     own: dict[str, Schema] = {}
     for kind in kinds:
         described = _Described(kind, kind.definition, f"{kind.definition}List", is_upstream=True)
-        if kind.definition not in definitions.schemas:
+        if kind.own_schema is not None:
+            described = replace(described, is_upstream=False)
+            own |= kind.schemas
+            roots |= {f"{META}ObjectMeta", f"{META}ListMeta"}
+        elif kind.definition not in definitions.schemas:
             described = _own(kind)
             own |= _own_schemas(described)
         roots |= {described.definition, described.list_definition}

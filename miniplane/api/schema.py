@@ -8,10 +8,11 @@ information in Go's struct tags.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from miniplane.api.definitions import INT_OR_STRING, META, QUANTITY, Definitions
 from miniplane.api.definitions import Schema as JsonSchema
-from miniplane.api.kind import Kind, Object
+from miniplane.api.kind import Kind, Object, OwnSchema
 from miniplane.api.nodes import (
     ANY,
     OPEN,
@@ -26,6 +27,7 @@ from miniplane.api.nodes import (
     Node,
     NumberNode,
     ObjectNode,
+    OrNode,
     QuantityNode,
     StringNode,
     TimeNode,
@@ -39,6 +41,11 @@ _SPECIAL: dict[str, Node] = {
     f"{META}Time": TimeNode(micro=False),
     f"{META}MicroTime": TimeNode(micro=True),
 }
+
+
+_SCHEMA_PROPS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
+_OR_SCHEMA = (f"{_SCHEMA_PROPS}OrArray", f"{_SCHEMA_PROPS}OrBool", f"{_SCHEMA_PROPS}OrStringArray")
+"""Definitions that say nothing of what they hold: schemas, or something simpler."""
 
 
 class Compiler:
@@ -55,12 +62,18 @@ class Compiler:
         schema = self._schemas.get(name)
         if schema is None:
             return ANY
+        if name in _OR_SCHEMA:
+            self._nodes[name] = OrNode(self.node(_SCHEMA_PROPS))
+            return self._nodes[name]
         if "properties" not in schema:
             node = self._compile(schema)
             self._nodes[name] = node
             return node
         result = ObjectNode(name)
         self._nodes[name] = result  # before its fields, which may lead back to it
+        return self._filled(result, schema)
+
+    def _filled(self, result: ObjectNode, schema: JsonSchema) -> ObjectNode:
         result.description = schema.get("description", "")
         result.map_type = schema.get("x-kubernetes-map-type", "")
         required = frozenset(schema.get("required") or ())
@@ -97,6 +110,8 @@ class Compiler:
             case "array":
                 return ListNode(self._compile(schema.get("items") or {}))
             case "object":
+                if schema.get("properties"):
+                    return self._filled(ObjectNode("custom.Object"), schema)
                 values = schema.get("additionalProperties")
                 return MapNode(self._compile(values)) if isinstance(values, dict) else OPEN
             case _:
@@ -149,13 +164,21 @@ class Schema:
 
     definitions: Definitions
     _compiler: Compiler = field(init=False, repr=False)
+    _custom: WeakKeyDictionary[OwnSchema, Node] = field(init=False, repr=False, default_factory=WeakKeyDictionary)
 
     def __post_init__(self) -> None:
         self._compiler = Compiler(self.definitions)
 
     def node(self, kind: Kind) -> Node:
         """Where an object of the kind begins; a kind without definition takes anything."""
-        return self._compiler.node(kind.definition)
+        if kind.own_schema is None:
+            return self._compiler.node(kind.definition)
+        node = self._custom.get(kind.own_schema)
+        if node is None:
+            schemas = {**self.definitions.schemas, **kind.schemas}
+            node = Compiler(Definitions(self.definitions.version, schemas)).node(kind.definition)
+            self._custom[kind.own_schema] = node
+        return node
 
     def named(self, definition: str) -> Node:
         """Where an object of a definition begins, such as DeleteOptions."""
@@ -176,13 +199,17 @@ class Schema:
         """
         unknown: list[Unknown] = []
         try:
-            self.node(kind).read(obj, None, unknown)
+            if kind.own_schema is not None:
+                self.named(f"{META}ObjectMeta").read(obj["metadata"], (None, "metadata", kind.kind), unknown)
+            else:
+                self.node(kind).read(obj, None, unknown)
         except Mismatch as error:
             raise cannot_be_handled(kind, str(error)) from error
         if drop:
             for item in unknown:
                 del item.holder[item.key]
-        return [item.path for item in unknown]
+        paths = [item.path for item in unknown]
+        return paths if kind.own_schema is None else [*paths, *kind.own_schema.prune(obj)]
 
     def describe(self, kind: Kind, path: str = "") -> str:
         """The description of a field by its dotted path (lists and maps are passed through), empty where unknown."""

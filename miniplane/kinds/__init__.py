@@ -8,6 +8,7 @@ from miniplane.kinds.admissionregistration.mutatingwebhookconfiguration import M
 from miniplane.kinds.admissionregistration.validatingadmissionpolicy import VALIDATING_ADMISSION_POLICY
 from miniplane.kinds.admissionregistration.validatingadmissionpolicybinding import VALIDATING_ADMISSION_POLICY_BINDING
 from miniplane.kinds.admissionregistration.validatingwebhookconfiguration import VALIDATING_WEBHOOK_CONFIGURATION
+from miniplane.kinds.apiextensions.customresourcedefinition import CUSTOM_RESOURCE_DEFINITION
 from miniplane.kinds.apps.controllerrevision import CONTROLLER_REVISION
 from miniplane.kinds.apps.daemonset import DAEMON_SET
 from miniplane.kinds.apps.deployment import DEPLOYMENT
@@ -78,6 +79,7 @@ __all__ = [
     "CSI_DRIVER",
     "CSI_NODE",
     "CSI_STORAGE_CAPACITY",
+    "CUSTOM_RESOURCE_DEFINITION",
     "DAEMON_SET",
     "DEPLOYMENT",
     "ENDPOINTS",
@@ -186,6 +188,7 @@ KINDS = (
     RUNTIME_CLASS,
     FLOW_SCHEMA,
     PRIORITY_LEVEL_CONFIGURATION,
+    CUSTOM_RESOURCE_DEFINITION,
 )
 """Every stored kind, in the order of discovery; the first of a group places the group."""
 

@@ -1,0 +1,1 @@
+"""Kinds that users bring: structural schemas, validation rules, and the Kind made of a CustomResourceDefinition."""
