@@ -278,7 +278,7 @@ class Verbs:
         if media_type(body.content_type) == APPLY_PATCH:
             pipeline = self._resources.pipeline
             application = read_scale_application(pipeline.decoder, target, body, options, call.warnings)
-            return self._scale(call, (await pipeline.apply(application)).entry.obj)
+            return self._scale(call, target, (await pipeline.apply(application)).entry.obj)
         if options.force is not None:
             raise refuse_force()
         apply = self._resources.patcher.apply(body, None, call.warnings, options.field_validation)

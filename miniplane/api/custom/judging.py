@@ -220,13 +220,13 @@ def _list(node: Node, value: list[Any], old: Any, path: Path, errors: list[Field
     if node.items is None:
         return
     earlier: dict[Any, Any] = {}
-    if isinstance(old, list):
-        if node.list_type == "map":
-            earlier = {key_of(item, node.list_keys, node.items): item for item in old}
-        elif len(old) == len(value) and same(old, value):
-            earlier = dict(enumerate(old))
+    by_place = isinstance(old, list) and same(old, value)
+    if by_place:
+        earlier = dict(enumerate(old))
+    elif node.list_type == "map" and isinstance(old, list):
+        earlier = {key_of(item, node.list_keys, node.items): item for item in old}
     for index, item in enumerate(value):
-        key: Any = key_of(item, node.list_keys, node.items) if node.list_type == "map" else index
+        key: Any = index if by_place else key_of(item, node.list_keys, node.items)
         _judge(node.items, item, earlier.get(key, MISSING), path @ index, errors)
 
 

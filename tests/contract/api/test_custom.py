@@ -323,3 +323,16 @@ async def test_webhook_conversion_is_refused(running: Api) -> None:
     crd["spec"]["conversion"] = {"strategy": "Webhook", "webhook": {"conversionReviewVersions": ["v1"]}}
     answer = await running("POST", CRDS, crd)
     assert answer.fields == ["spec.conversion.strategy"]
+
+
+async def test_server_side_apply(crons: Api) -> None:
+    """Apply merges by the schema's list types: a set belongs to several managers, one item each."""
+    media = "application/apply-patch+yaml"
+    made = await crons("PATCH", f"{PATH}/a", crontab(tags=["x"]), media=media, fieldManager="one")
+    assert made.status == 201, made.text
+    more = {**crontab(tags=["y"])}
+    del more["spec"]["cron"]
+    merged = await crons("PATCH", f"{PATH}/a", more, media=media, fieldManager="two")
+    assert (merged.status, merged.obj["spec"]["tags"]) == (200, ["x", "y"]), merged.text
+    other = await crons("PATCH", f"{PATH}/a", crontab(cron="1 1"), media=media, fieldManager="two")
+    assert (other.status, other.fields) == (409, [".spec.cron"])
