@@ -4,7 +4,8 @@
 - Foreground (`foregroundDeletion`): the dependents that block their owner go first, then the owner.
 - Orphan (`orphan`): the dependents lose the reference, then the owner goes.
 
-An owner that the cache does not show is looked up on the server before anything is deleted. Upstream:
+An owner that the cache does not show is looked up on the server before anything is deleted. Kinds that users bring come
+and go, so there is no cache of their objects: a sweep every few seconds looks at them, and at what they own. Upstream:
 pkg/controller/garbagecollector; instead of its graph there is an index by owner's uid over the caches.
 """
 
@@ -14,10 +15,15 @@ from dataclasses import dataclass, field
 from miniplane.api import meta
 from miniplane.api.kind import Kind, Object
 from miniplane.api.meta import Key
+from miniplane.client import Selection
 from miniplane.errors import Conflict, NotFound
-from miniplane.kinds import EVENT, KINDS, REGISTRY
+from miniplane.kinds import CUSTOM_RESOURCE_DEFINITION, EVENT, KINDS, REGISTRY
 from miniplane.runtime import DONE, Context, On, Result, TemporaryError
 
+from .custom_kinds import custom_kinds
+
+SWEEP_S = 3.0
+"""Between two looks at objects of custom kinds."""
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 COLLECTED = tuple(kind for kind in KINDS if kind.stored != EVENT and kind.face is None)
 """Events point at objects without being owned; upstream leaves them out too."""
@@ -50,6 +56,12 @@ def kind_of(reference: Object) -> Kind | None:
     return found and found.stored
 
 
+def custom_kind_of(reference: Object, ctx: Context) -> Kind | None:
+    """The kind brought by a user that a reference names."""
+    named = reference.get("apiVersion", "").rpartition("/")[0], reference.get("kind")
+    return next((kind for kind in custom_kinds(ctx) if (kind.group, kind.kind) == named), None)
+
+
 def key_of_owner(reference: Object, dependent: Object, kind: Kind) -> Key:
     """Where the owner of `dependent` is."""
     return Key(meta.namespace(dependent) if kind.namespaced else "", reference["name"])
@@ -64,7 +76,7 @@ async def owners(obj: Object, ctx: Context) -> Owners:
     """Sort the owners of an object."""
     result = Owners()
     for reference in meta.owner_references(obj):
-        kind = kind_of(reference)
+        kind = kind_of(reference) or custom_kind_of(reference, ctx)
         if kind is None or (kind.namespaced and not meta.namespace(obj)):
             result.solid.append(reference)  # nothing that we can look up: never a reason to delete
             continue
@@ -77,7 +89,7 @@ async def owners(obj: Object, ctx: Context) -> Owners:
 
 
 async def _find(reference: Object, key: Key, kind: Kind, ctx: Context) -> Object | None:
-    cached = ctx.cache(kind).get(key)
+    cached = ctx.cache(kind).get(key) if kind in COLLECTED else None
     if cached is not None and meta.uid(cached) == reference["uid"]:
         return cached
     try:
@@ -96,17 +108,19 @@ class Collector:
     async def reconcile(self, key: Key, ctx: Context) -> Result:
         """Decide about one object."""
         obj = ctx.cache(self._kind).get(key)
-        if obj is None:
-            return DONE
+        if obj is not None:
+            await self.decide(obj, ctx)
+        return DONE
+
+    async def decide(self, obj: Object, ctx: Context) -> None:
+        """The same for an object at hand."""
         if meta.is_deleted(obj):
             if ORPHAN in meta.finalizers(obj):
                 await self._orphan(obj, ctx)
             elif FOREGROUND in meta.finalizers(obj):
                 await self._foreground(obj, ctx)
-            return DONE
-        if meta.owner_references(obj):
+        elif meta.owner_references(obj):
             await self._owned(obj, ctx)
-        return DONE
 
     async def _owned(self, obj: Object, ctx: Context) -> None:
         found = await owners(obj, ctx)
@@ -189,9 +203,31 @@ class Related:
                 yield key
 
 
+async def sweep(ctx: Context) -> None:
+    """Decide about every object of a custom kind, and about what such objects own."""
+    kinds = custom_kinds(ctx)
+    names = {(kind.group, kind.kind) for kind in kinds}
+    for kind in kinds:
+        for obj in (await ctx.client.page(kind, Selection())).items:
+            await _decided(kind, obj, ctx)
+    for kind in COLLECTED if kinds else ():
+        for obj in [*ctx.cache(kind)]:
+            groups = {(owner["apiVersion"].rpartition("/")[0], owner["kind"]) for owner in meta.owner_references(obj)}
+            if not groups.isdisjoint(names):
+                await _decided(kind, obj, ctx)
+
+
+async def _decided(kind: Kind, obj: Object, ctx: Context) -> None:
+    try:
+        await Collector(kind).decide(obj, ctx)
+    except (Conflict, NotFound, TemporaryError):
+        return  # the next sweep sees what it has become
+
+
 def controller() -> On:
-    """The controller: a queue for each kind."""
-    on = On("garbage", workers=2)
+    """The controller: a queue for each kind, and the sweep."""
+    on = On("garbage", workers=2, reads=(CUSTOM_RESOURCE_DEFINITION,))
+    on.every(SWEEP_S)(sweep)
     for kind in COLLECTED:
         on.index(kind, "owner", owner_index)
     for kind in COLLECTED:

@@ -12,8 +12,10 @@ from miniplane.api.kind import Kind, Object
 from miniplane.api.meta import Key
 from miniplane.client import Selection
 from miniplane.errors import Conflict, NotFound
-from miniplane.kinds import KINDS, NAMESPACE, POD
+from miniplane.kinds import CUSTOM_RESOURCE_DEFINITION, KINDS, NAMESPACE, POD
 from miniplane.runtime import DONE, Context, On, Result, again
+
+from .custom_kinds import custom_kinds
 
 FINALIZER = "kubernetes"
 """Our own, in `spec.finalizers`."""
@@ -22,7 +24,7 @@ LOOK_AGAIN_S = 1.0
 CONTENTS = tuple(kind for kind in KINDS if kind.namespaced and kind.face is None and "deletecollection" in kind.verbs)
 _REMAINING, _WAITING = "NamespaceContentRemaining", "NamespaceFinalizersRemaining"
 
-on = On("namespace")
+on = On("namespace", reads=(CUSTOM_RESOURCE_DEFINITION,))
 
 
 def is_going(namespace: Object | None) -> bool:
@@ -77,7 +79,7 @@ async def namespaces(key: Key, ctx: Context) -> Result:
         return DONE
     left: dict[Kind, int] = {}
     waiting: dict[str, int] = {}
-    for kind in CONTENTS:
+    for kind in (*CONTENTS, *(kind for kind in custom_kinds(ctx) if kind.namespaced)):
         items = (await ctx.client.page(kind, Selection(key.name))).items
         if any(not meta.is_deleted(item) for item in items):
             await ctx.client.delete_collection(kind, key.name)
