@@ -1,9 +1,11 @@
 """An API server on an empty memory store, and a small client that says exactly what it sends."""
 
+import functools
 import io
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -11,11 +13,13 @@ import pytest
 from aiohttp import ClientResponse, ClientSession
 from aiohttp.test_utils import RawTestServer
 
+from apiserver import app as composing
 from apiserver.app import App, compose
 from apiserver.registry.bootstrap import bootstrap
 from apiserver.settings import Settings
-from apiserver.store import Limits, Store, open_store
+from apiserver.store import Draft, Entry, Limits, Put, Store, open_store
 from miniplane.aio import SystemClock
+from miniplane.api import definitions
 from miniplane.config import Network
 from miniplane.kinds import REGISTRY
 
@@ -99,6 +103,12 @@ class Api:
         assert answer.status == 201, answer.text
         return answer.obj
 
+    async def first_events(self, count: int, path: str, **query: Any) -> list[Any]:
+        """The first events of a watch, which the client then ends; fewer where no more come within a second."""
+        async with await self.stream(path, **{"timeoutSeconds": 1, **query}) as response:
+            lines = [await response.content.readline() for _ in range(count)]
+        return [orjson.loads(line) for line in lines if line]
+
     async def watch(self, path: str, **query: Any) -> list[Any]:
         """All events of a watch that ends by itself (after a second at most)."""
         answer = await self("GET", path, watch="true", **{"timeoutSeconds": 1, **query})
@@ -123,12 +133,51 @@ def settings(cache_dir: Path) -> Settings:
     return Settings(data_dir=cache_dir, network=Network())
 
 
+@pytest.fixture(scope="package", autouse=True)
+def definitions_once() -> Iterator[None]:
+    """Read the definitions, which nobody changes, once and not for each server."""
+    once = SimpleNamespace(load=functools.cache(definitions.load))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(composing, "definitions", once)
+        yield
+
+
+class NewClusters:
+    """Fills stores with what a new cluster has: bootstrapped once for each network, then copied."""
+
+    def __init__(self) -> None:
+        self._made: dict[Network, list[Entry]] = {}
+
+    async def fill(self, store: Store, settings: Settings) -> None:
+        """As the first start of a server does."""
+        if settings.network not in self._made:
+            self._made[settings.network] = await self._make(settings)
+        copies = [(entry.key, orjson.loads(entry.value)) for entry in self._made[settings.network]]
+        await store.commit([Put(key, Draft(obj), 0) for key, obj in copies])
+
+    @staticmethod
+    async def _make(settings: Settings) -> list[Entry]:
+        async with open_store("memory://") as store:
+            app = compose(settings, store, REGISTRY, SystemClock())
+            await bootstrap(app.pipeline, REGISTRY, settings.network, 6443)
+            app.watches.close()
+            await app.proxy.close()
+            resources = dict.fromkeys(f"{kind.group}/{kind.plural}" for kind in REGISTRY)
+            return [entry for resource in resources for entry in store.list(resource).entries]
+
+
+@pytest.fixture(scope="session")
+def new_clusters() -> NewClusters:
+    """See there."""
+    return NewClusters()
+
+
 @pytest.fixture
-async def api(settings: Settings) -> AsyncIterator[Api]:
+async def api(settings: Settings, new_clusters: NewClusters) -> AsyncIterator[Api]:
     """A running server with what a new cluster has."""
     async with open_store("memory://", limits=Limits(window_events=512)) as store:
+        await new_clusters.fill(store, settings)
         app = compose(settings, store, REGISTRY, SystemClock())
-        await bootstrap(app.pipeline, REGISTRY, settings.network, 6443)
         async with RawTestServer(app.handler, access_log=None) as server, ClientSession() as session:
             yield Api(session, str(server.make_url("")).rstrip("/"), store, app)
             app.watches.close()

@@ -15,12 +15,11 @@ from apiserver.app import compose
 from apiserver.auditlog import AuditLog, open_log
 from apiserver.auth.audit import LEVEL_NAMES, parse
 from apiserver.auth.identity import Action, User
-from apiserver.registry.bootstrap import bootstrap
 from apiserver.settings import Settings
 from apiserver.store import open_store
 from miniplane.aio import SystemClock
 from miniplane.kinds import REGISTRY
-from tests.contract.api.conftest import Api, config_map
+from tests.contract.api.conftest import Api, NewClusters, config_map
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 POLICY = """
@@ -54,7 +53,7 @@ class Audited:
 
 
 @pytest.fixture
-async def audited(settings: Settings, tmp_path: Path) -> AsyncIterator[Audited]:
+async def audited(settings: Settings, tmp_path: Path, new_clusters: NewClusters) -> AsyncIterator[Audited]:
     """A running server that keeps a log by the policy above."""
     policy, path = tmp_path / "policy.yaml", tmp_path / "audit.log"
     policy.write_text(POLICY)
@@ -62,8 +61,8 @@ async def audited(settings: Settings, tmp_path: Path) -> AsyncIterator[Audited]:
     async with open_store("memory://") as store:
         with open_log(str(path)) as log:
             assert log is not None
+            await new_clusters.fill(store, settings)
             app = compose(settings, store, REGISTRY, SystemClock(), audit_log=log)
-            await bootstrap(app.pipeline, REGISTRY, settings.network, 6443)
             async with RawTestServer(app.handler, access_log=None) as server, ClientSession() as session:
                 api = Api(session, str(server.make_url("")).rstrip("/"), store, app)
                 yield Audited(api, path, log)

@@ -12,13 +12,12 @@ from aiohttp import ClientSession
 from aiohttp.test_utils import RawTestServer
 
 from apiserver.app import compose
-from apiserver.registry.bootstrap import bootstrap
 from apiserver.settings import Settings
 from apiserver.store import open_store
 from miniplane.kinds import REGISTRY
 from miniplane.testing.clock import SimulatedClock
 from miniplane.tokens import Key, new_key
-from tests.contract.api.conftest import Api, pod
+from tests.contract.api.conftest import Api, NewClusters, pod
 
 ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
 WHO = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
@@ -44,12 +43,12 @@ class Timed:
 
 
 @pytest.fixture
-async def server(settings: Settings) -> AsyncIterator[Timed]:
+async def server(settings: Settings, new_clusters: NewClusters) -> AsyncIterator[Timed]:
     """A running server with the account `bot`."""
     clock, key = SimulatedClock(), Key(new_key())
     async with open_store("memory://") as store:
+        await new_clusters.fill(store, settings)
         app = compose(replace(settings, anonymous_auth=True), store, REGISTRY, clock, key=key)
-        await bootstrap(app.pipeline, REGISTRY, settings.network, 6443)
         async with RawTestServer(app.handler, access_log=None) as http, ClientSession() as session:
             api = Api(session, str(http.make_url("")).rstrip("/"), store, app)
             await api.make(ACCOUNTS, {"metadata": {"name": "bot"}})
