@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from controllers import podgc, replicaset
+from controllers import podgc, podkeeping, replicas
 from miniplane import errors
 from miniplane.api import meta
 from miniplane.api.kind import Object
@@ -34,7 +34,7 @@ GOOD = pod("good")
         pod("unassigned", node=""),
         pod("pending", phase="Pending"),
         pod("unready", ready=False),
-        pod("cheap", metadata={"annotations": {replicaset.DELETION_COST: "-1"}}),
+        pod("cheap", metadata={"annotations": {replicas.DELETION_COST: "-1"}}),
         pod("fresh", ready_s=60),
         pod("restarted", restarts=3),
         pod("young", age_s=60),
@@ -44,14 +44,14 @@ GOOD = pod("good")
 def test_the_less_useful_pod_goes_first(worse: Object) -> None:
     """Each rule of upstream's order, alone, decides."""
     for pods in ([GOOD, worse], [worse, GOOD]):
-        assert replicaset.to_delete(pods, 1, pods, NOW) == [worse]
+        assert replicas.to_delete(pods, 1, pods, NOW) == [worse]
 
 
 def test_a_crowded_node_is_relieved() -> None:
     """Of equal pods, one goes that shares its node with more of its kin, also of other revisions."""
     pods = [pod("a", node="one"), pod("b", node="two")]
     kin = [*pods, pod("c", node="two")]
-    assert replicaset.to_delete(pods, 1, kin, NOW) == [pods[1]]
+    assert replicas.to_delete(pods, 1, kin, NOW) == [pods[1]]
 
 
 def replica_set(**spec: Any) -> Object:
@@ -64,18 +64,18 @@ def replica_set(**spec: Any) -> Object:
 def test_a_status_counts_what_time_allows() -> None:
     """A pod is available once it has been ready for minReadySeconds; zeros are left out."""
     pods = [pod("a", ready_s=30), pod("b", ready_s=5), pod("c", ready=False)]
-    status = replicaset.status_of(replica_set(minReadySeconds=10), pods, None, NOW)
+    status = replicas.status_of(replica_set(minReadySeconds=10), pods, None, NOW)
     assert status == {"replicas": 3, "readyReplicas": 2, "availableReplicas": 1, "observedGeneration": 3}
 
 
 def test_a_failure_becomes_a_condition_and_leaves() -> None:
     """What hinders creation is told in a condition until it works again."""
     obj = replica_set()
-    obj["status"] = replicaset.status_of(obj, [], errors.bad_request("no"), NOW)
+    obj["status"] = replicas.status_of(obj, [], errors.bad_request("no"), NOW)
     condition = meta.condition(obj, "ReplicaFailure")
     assert condition is not None
     assert (condition["reason"], condition["message"]) == ("FailedCreate", "no")
-    assert "conditions" not in replicaset.status_of(obj, [], None, NOW)
+    assert "conditions" not in replicas.status_of(obj, [], None, NOW)
 
 
 @pytest.mark.parametrize(("fails_from", "calls"), [(99, 10), (0, 1), (2, 3), (4, 7)])
@@ -87,7 +87,7 @@ async def test_creation_starts_slowly(fails_from: int, calls: int) -> None:
         made.append(len(made))
         return errors.bad_request("no") if made[-1] >= fails_from else None
 
-    failure = await replicaset.slow_start(10, one)
+    failure = await podkeeping.slow_start(10, one)
     assert (failure is None, len(made)) == (fails_from == 99, calls)
 
 
