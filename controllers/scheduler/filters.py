@@ -7,7 +7,7 @@ costs little per node. Upstream: pkg/scheduler/framework/plugins.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from miniplane.api.kind import Object
+from miniplane.api.nodeselectors import selects
 from miniplane.api.taints import KEEPS_OFF, UNSCHEDULABLE, tolerates, tolerations, untolerated
 
 from .demand import ANY_ADDRESS, Demand
@@ -43,50 +43,13 @@ def taints(demand: Demand, _view: View) -> Check | None:
     return check
 
 
-def _matches(expression: Object, labels: Mapping[str, str]) -> bool:
-    """One requirement of a node selector term: as label selectors, with Gt and Lt for whole numbers."""
-    key, operator, values = expression["key"], expression["operator"], expression.get("values") or []
-    value = labels.get(key)
-    if operator in ("Exists", "DoesNotExist"):
-        return (value is not None) is (operator == "Exists")
-    if operator == "NotIn":
-        return value not in values
-    if value is None:
-        return False
-    if operator == "In":
-        return value in values
-    try:
-        return int(value) > int(values[0]) if operator == "Gt" else int(value) < int(values[0])
-    except ValueError:
-        return False
-
-
-def term_matches(term: Object, info: NodeInfo) -> bool:
-    """Whether a node selector term takes a node; an empty one takes none."""
-    expressions, fields = term.get("matchExpressions") or [], term.get("matchFields") or []
-    if not expressions and not fields:
-        return False
-    by_name = {"metadata.name": info.name}
-    return all(_matches(item, info.labels) for item in expressions) and all(_matches(item, by_name) for item in fields)
-
-
-def selects(pod: Object, info: NodeInfo) -> bool:
-    """`nodeSelector` and required node affinity: the selector and one of the terms must match."""
-    spec = pod["spec"]
-    if not (spec.get("nodeSelector") or {}).items() <= info.labels.items():
-        return False
-    wanted = (spec.get("affinity") or {}).get("nodeAffinity") or {}
-    required = wanted.get("requiredDuringSchedulingIgnoredDuringExecution")
-    return required is None or any(term_matches(term, info) for term in required.get("nodeSelectorTerms") or ())
-
-
 def node_affinity(demand: Demand, _view: View) -> Check | None:
     """The node must be one that the pod asks for."""
     asks = demand.affinity("nodeAffinity").get("requiredDuringSchedulingIgnoredDuringExecution") is not None
     if not asks and not demand.pod["spec"].get("nodeSelector"):
         return None
     refusal = Refusal("node(s) didn't match Pod's node affinity/selector", resolvable=False)
-    return lambda info: None if selects(demand.pod, info) else refusal
+    return lambda info: None if selects(demand.pod["spec"], info.name, info.labels) else refusal
 
 
 def host_ports(demand: Demand, _view: View) -> Check | None:
@@ -127,7 +90,7 @@ FILTERS: tuple[Filter, ...] = (
     node_affinity,
     host_ports,
     resources,
-    spreading(selects),
+    spreading,
     existing_anti_affinity,
     affinity,
     anti_affinity,

@@ -5,10 +5,10 @@ A score looks at the pod first and gives a function from nodes to 0…100 each, 
 
 from collections.abc import Callable, Sequence
 
+from miniplane.api.nodeselectors import term_matches
 from miniplane.api.taints import taints, tolerates, tolerations
 
 from .demand import Demand
-from .filters import selects, term_matches
 from .interpod import Term, places
 from .nodes import NodeInfo, View
 from .spread import constraints
@@ -70,7 +70,7 @@ def preferred_nodes(demand: Demand, _view: View) -> Scores | None:
         return None
 
     def one(info: NodeInfo) -> float:
-        return float(sum(item["weight"] for item in wanted if term_matches(item["preference"], info)))
+        return float(sum(item["weight"] for item in wanted if term_matches(item["preference"], info.name, info.labels)))
 
     return lambda infos: _normal([one(info) for info in infos])
 
@@ -109,7 +109,7 @@ def near_pods(demand: Demand, view: View) -> Scores | None:
 
 def soft_spread(demand: Demand, view: View) -> Scores | None:
     """Topology spread constraints that may be broken: few matching pods in the node's domains."""
-    counted = constraints(demand, view, "ScheduleAnyway", selects)
+    counted = constraints(demand, view, "ScheduleAnyway")
     if not counted:
         return None
 

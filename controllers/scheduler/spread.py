@@ -3,11 +3,12 @@
 Upstream: pkg/scheduler/framework/plugins/podtopologyspread.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from miniplane.api import meta
 from miniplane.api.kind import Object
+from miniplane.api.nodeselectors import selects
 from miniplane.api.selectors import LabelSelector
 from miniplane.api.taints import KEEPS_OFF, untolerated
 
@@ -15,7 +16,6 @@ from .demand import Demand
 from .nodes import NodeInfo, View
 from .refusal import Check, Refusal
 
-Selects = Callable[[Object, NodeInfo], bool]
 MISSING = Refusal("node(s) didn't match pod topology spread constraints (missing required label)", resolvable=False)
 SKEWED = Refusal("node(s) didn't match pod topology spread constraints")
 
@@ -50,18 +50,18 @@ def selector_of(item: Object, labels: Mapping[str, str]) -> LabelSelector:
     return LabelSelector.from_object(chosen if item.get("labelSelector") is not None or extra else None)
 
 
-def constraints(demand: Demand, view: View, when: str, selects: Selects) -> Sequence[Constraint]:
+def constraints(demand: Demand, view: View, when: str) -> Sequence[Constraint]:
     """The pod's constraints of that sort, counted over the view."""
     items = [*demand.spread(when)]
     keys = [item["topologyKey"] for item in items]
-    return [_count(item, keys, demand, view, selects) for item in items]
+    return [_count(item, keys, demand, view) for item in items]
 
 
-def _count(item: Object, keys: Sequence[str], demand: Demand, view: View, selects: Selects) -> Constraint:
+def _count(item: Object, keys: Sequence[str], demand: Demand, view: View) -> Constraint:
     selector, key = selector_of(item, demand.labels), item["topologyKey"]
     pods: dict[str, int] = {}
     for info in view.nodes:
-        if all(other in info.labels for other in keys) and _counts(item, demand.pod, info, selects):
+        if all(other in info.labels for other in keys) and _counts(item, demand.pod, info):
             matching = sum(
                 other.namespace == demand.namespace
                 and not meta.is_deleted(other.pod)
@@ -72,30 +72,26 @@ def _count(item: Object, keys: Sequence[str], demand: Demand, view: View, select
     return Constraint(key, item["maxSkew"], item.get("minDomains") or 1, selector.matches(demand.labels), pods)
 
 
-def _counts(item: Object, pod: Object, info: NodeInfo, selects: Selects) -> bool:
-    if item.get("nodeAffinityPolicy", "Honor") == "Honor" and not selects(pod, info):
+def _counts(item: Object, pod: Object, info: NodeInfo) -> bool:
+    if item.get("nodeAffinityPolicy", "Honor") == "Honor" and not selects(pod["spec"], info.name, info.labels):
         return False
     honors = item.get("nodeTaintsPolicy", "Ignore") == "Honor"
     return not (honors and info.node and untolerated(pod, info.node, KEEPS_OFF))
 
 
-def spreading(selects: Selects) -> Callable[[Demand, View], Check | None]:
-    """The filter; `selects` says whether a node is one that a pod asks for."""
+def spreading(demand: Demand, view: View) -> Check | None:
+    """The filter: no domain gets further ahead than the pod's constraints allow."""
+    if not demand.spread("DoNotSchedule"):
+        return None
+    counted = constraints(demand, view, "DoNotSchedule")
 
-    def make(demand: Demand, view: View) -> Check | None:
-        if not demand.spread("DoNotSchedule"):
-            return None
-        counted = constraints(demand, view, "DoNotSchedule", selects)
+    def check(info: NodeInfo) -> Refusal | None:
+        for constraint in counted:
+            value = info.labels.get(constraint.key)
+            if value is None:
+                return MISSING
+            if constraint.skew(value) > constraint.max_skew:
+                return SKEWED
+        return None
 
-        def check(info: NodeInfo) -> Refusal | None:
-            for constraint in counted:
-                value = info.labels.get(constraint.key)
-                if value is None:
-                    return MISSING
-                if constraint.skew(value) > constraint.max_skew:
-                    return SKEWED
-            return None
-
-        return check
-
-    return make
+    return check

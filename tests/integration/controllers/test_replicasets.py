@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from controllers import garbage, replicaset
+from controllers import garbage, replicaset, replicationcontroller
 from miniplane.api import meta
 from miniplane.api.kind import Object
 from miniplane.api.meta import Key
-from miniplane.kinds import EVENT, POD, REPLICA_SET
+from miniplane.kinds import EVENT, POD, REPLICA_SET, REPLICATION_CONTROLLER
 
 WEB = Key("default", "web")
 
@@ -117,3 +117,16 @@ async def test_deletion_propagates_as_asked(world: Any, propagation: str, pods_l
         assert not any(meta.owner_references(pod) for pod in pods.values())
         await world.settled(manager)
         assert len((await world.client.list(POD)).items) == pods_left
+
+
+async def test_replication_controllers_keep_pods_too(world: Any) -> None:
+    """With a map for a selector, the same holds of the elder kind."""
+    body = replica_set(2) | {"apiVersion": "v1", "kind": "ReplicationController"}
+    body["spec"]["selector"] = {"app": "web"}
+    await world.client.create(POD, lone_pod("mine", app="web"))
+    async with world.running(replicationcontroller.controller()), world.kubelets():
+        await world.client.create(REPLICATION_CONTROLLER, body)
+        await world.until_one(REPLICATION_CONTROLLER, WEB, lambda rc: rc["status"].get("availableReplicas") == 2)
+        pods = (await world.client.list(POD)).items
+    assert len(pods) == 2
+    assert {meta.controller_of(pod)["kind"] for pod in pods} == {"ReplicationController"}  # type: ignore[index]  # all have one
