@@ -45,6 +45,14 @@ from miniplane.kinds.discovery.endpointslice import ENDPOINT_SLICE
 from miniplane.kinds.events.event import EVENTS_EVENT
 from miniplane.kinds.flowcontrol.flowschema import FLOW_SCHEMA
 from miniplane.kinds.flowcontrol.prioritylevelconfiguration import PRIORITY_LEVEL_CONFIGURATION
+from miniplane.kinds.gateway.gateway import GATEWAY
+from miniplane.kinds.gateway.gatewayclass import GATEWAY_CLASS
+from miniplane.kinds.gateway.httproute import HTTP_ROUTE
+from miniplane.kinds.gateway.referencegrant import REFERENCE_GRANT
+from miniplane.kinds.gateway.v1beta1.gateway import GATEWAY_V1BETA1
+from miniplane.kinds.gateway.v1beta1.gatewayclass import GATEWAY_CLASS_V1BETA1
+from miniplane.kinds.gateway.v1beta1.httproute import HTTP_ROUTE_V1BETA1
+from miniplane.kinds.gateway.v1beta1.referencegrant import REFERENCE_GRANT_V1BETA1
 from miniplane.kinds.networking.ingress import INGRESS
 from miniplane.kinds.networking.ingressclass import INGRESS_CLASS
 from miniplane.kinds.networking.ipaddress import IP_ADDRESS
@@ -87,8 +95,14 @@ __all__ = [
     "EVENT",
     "EVENTS_EVENT",
     "FLOW_SCHEMA",
+    "GATEWAY",
+    "GATEWAY_CLASS",
+    "GATEWAY_CLASS_V1BETA1",
+    "GATEWAY_V1BETA1",
     "HORIZONTAL_POD_AUTOSCALER",
     "HORIZONTAL_POD_AUTOSCALER_V1",
+    "HTTP_ROUTE",
+    "HTTP_ROUTE_V1BETA1",
     "INGRESS",
     "INGRESS_CLASS",
     "IP_ADDRESS",
@@ -108,6 +122,8 @@ __all__ = [
     "POD_TEMPLATE",
     "PRIORITY_CLASS",
     "PRIORITY_LEVEL_CONFIGURATION",
+    "REFERENCE_GRANT",
+    "REFERENCE_GRANT_V1BETA1",
     "REGISTRY",
     "REPLICATION_CONTROLLER",
     "REPLICA_SET",
@@ -179,6 +195,14 @@ KINDS = (
     VALIDATING_ADMISSION_POLICY,
     VALIDATING_ADMISSION_POLICY_BINDING,
     PRIORITY_CLASS,
+    GATEWAY_CLASS,
+    GATEWAY,
+    HTTP_ROUTE,
+    REFERENCE_GRANT,
+    GATEWAY_CLASS_V1BETA1,
+    GATEWAY_V1BETA1,
+    HTTP_ROUTE_V1BETA1,
+    REFERENCE_GRANT_V1BETA1,
     ENDPOINT_SLICE,
     LEASE,
     ROLE,

@@ -48,6 +48,14 @@ policy: poddisruptionbudgets/status: update
 core: pods/status: patch update
 *: */scale: get
 {_EVENTS}""",
+    "gateway-controller": f"""
+gateway.networking.k8s.io: gatewayclasses, gateways, httproutes, referencegrants: read
+gateway.networking.k8s.io: gatewayclasses/status, gateways/status, httproutes/status: patch update
+core: namespaces, secrets, services: read
+core: services: create delete patch
+discovery.k8s.io: endpointslices: read
+apps: deployments: create delete patch read
+{_EVENTS}""",
     "endpoint-controller": f"""
 core: pods, services: read
 core: endpoints: create delete read update

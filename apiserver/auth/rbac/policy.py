@@ -101,6 +101,7 @@ node.k8s.io: runtimeclasses: read""",
     "miniplane:node-network": """
 core: namespaces, nodes, pods, serviceaccounts: read
 networking.k8s.io: ingresses, ingressclasses, ipaddresses, networkpolicies, servicecidrs: read
+gateway.networking.k8s.io: gatewayclasses, gateways, httproutes, referencegrants: read
 policy.networking.k8s.io: *: read""",
     "miniplane:ingress": """
 core: secrets: read""",
@@ -108,6 +109,7 @@ core: secrets: read""",
 core: namespaces, configmaps, serviceaccounts, services: create get
 apps: daemonsets, deployments: create get
 networking.k8s.io: ingressclasses: create get
+gateway.networking.k8s.io: gatewayclasses: create get
 rbac.authorization.k8s.io: clusterroles, clusterrolebindings: create get""",
     "system:aggregate-to-view": """
 core: configmaps, endpoints, persistentvolumeclaims, persistentvolumeclaims/status, pods: read

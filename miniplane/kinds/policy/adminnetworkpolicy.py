@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from miniplane.api.kind import STATUS, Column, Kind, Object, Scope, Strategy
 from miniplane.api.table import AGE, NAME
 from miniplane.api.validation import FieldError
-from miniplane.kinds.policy.limits import condition_errors, within
 from miniplane.kinds.policy.ports import default_protocols, old_errors
 from miniplane.kinds.policy.schemas import GROUP, V1ALPHA1, definition
+from miniplane.kinds.schemalimits import condition_errors, within
 
 _NAME = definition("v1alpha1", "AdminNetworkPolicy")
 

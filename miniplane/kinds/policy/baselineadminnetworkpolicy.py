@@ -10,9 +10,9 @@ from miniplane.api.kind import STATUS, Kind, Object, Scope, Strategy
 from miniplane.api.table import AGE, NAME
 from miniplane.api.validation import FieldError, invalid
 from miniplane.kinds.fields import section, text
-from miniplane.kinds.policy.limits import condition_errors, within
 from miniplane.kinds.policy.ports import default_protocols, old_errors
 from miniplane.kinds.policy.schemas import GROUP, V1ALPHA1, definition
+from miniplane.kinds.schemalimits import condition_errors, within
 
 _NAME = definition("v1alpha1", "BaselineAdminNetworkPolicy")
 _ONE = 'Only one baseline admin network policy with metadata.name="default" can be created in the cluster'

@@ -11,14 +11,13 @@ from miniplane.api.validation import FieldError
 from miniplane.kinds.fields import entries, is_set, section
 from miniplane.kinds.policy.limits import (
     block_errors,
-    condition_errors,
     named_port_errors,
     network_errors,
     range_errors,
     rules_of,
-    within,
 )
 from miniplane.kinds.policy.schemas import GROUP, V1ALPHA2, definition
+from miniplane.kinds.schemalimits import condition_errors, within
 
 _NAME = definition("v1alpha2", "ClusterNetworkPolicy")
 _UNRESOLVED = "domain names are not resolved: as a rule to accept it matches nothing, as any other it denies everything"

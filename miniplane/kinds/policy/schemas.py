@@ -6,9 +6,9 @@ the experimental fields); the descriptions are ours. Types drive decoding, OpenA
 """
 
 from collections.abc import Mapping
-from typing import Any
 
-from miniplane.api.definitions import META, REF, Schema
+from miniplane.api.definitions import META, Schema
+from miniplane.kinds.schematables import array, choice, number, of, record, text, whole
 
 GROUP = "policy.networking.k8s.io"
 _PACKAGE = "io.k8s.networking.policy"
@@ -21,84 +21,53 @@ def definition(version: str, name: str) -> str:
     return f"{_PACKAGE}.{version}.{name}"
 
 
-def _text(description: str, **limits: Any) -> Schema:
-    return {"type": "string", "description": description, **limits}
-
-
-def _number(description: str, low: int, high: int) -> Schema:
-    return {"type": "integer", "format": "int32", "description": description, "minimum": low, "maximum": high}
-
-
-def _of(name: str, description: str) -> Schema:
-    """A field that holds another schema: of this version, or by its whole name."""
-    return {"$ref": name, "description": description}
-
-
-def _list(items: Schema | str, description: str, low: int = 0, high: int = 0) -> Schema:
-    limits = {"minItems": low} if low else {}
-    if high:
-        limits["maxItems"] = high
-    of = {"$ref": items} if isinstance(items, str) else items
-    return {"type": "array", "description": description, "items": of, **limits}
-
-
-def _object(description: str, required: str = "", /, **fields: Schema) -> Schema:
-    made: Schema = {"type": "object", "description": description, "properties": fields}
-    return made | {"required": required.split()} if required else made
-
-
-def _choice(description: str, /, **fields: Schema) -> Schema:
-    """Exactly one field is set."""
-    return {**_object(description, **fields), "minProperties": 1, "maxProperties": 1}
-
-
 def _kind(name: str, description: str) -> dict[str, Schema]:
     """A kind and its list; the spec's and the status' schemas are named after it."""
     own = {
-        "apiVersion": _text("The group and version of this representation."),
-        "kind": _text("What the object is."),
+        "apiVersion": text("The group and version of this representation."),
+        "kind": text("What the object is."),
     }
-    meta = _of(f"{META}ObjectMeta", "Name, labels and the like.")
-    conditions = _list(f"{META}Condition", "What the implementation says of the policy.") | {
+    meta = of(f"{META}ObjectMeta", "Name, labels and the like.")
+    conditions = array(f"{META}Condition", "What the implementation says of the policy.") | {
         "x-kubernetes-list-map-keys": ["type"],
         "x-kubernetes-list-type": "map",
         "x-kubernetes-patch-merge-key": "type",
         "x-kubernetes-patch-strategy": "merge",
     }
     return {
-        name: _object(
+        name: record(
             description,
             "spec",
             **own,
             metadata=meta,
-            spec=_of(f"{name}Spec", "What is wanted."),
-            status=_of(f"{name}Status", "What the implementation reports."),
+            spec=of(f"{name}Spec", "What is wanted."),
+            status=of(f"{name}Status", "What the implementation reports."),
         ),
-        f"{name}Status": _object("What the implementation reports.", "conditions", conditions=conditions),
-        f"{name}List": _object(
+        f"{name}Status": record("What the implementation reports.", "conditions", conditions=conditions),
+        f"{name}List": record(
             f"A list of {name} objects.",
             "items",
             **own,
-            metadata=_of(f"{META}ListMeta", "The list's revision and the like."),
-            items=_list(name, "The objects."),
+            metadata=of(f"{META}ListMeta", "The list's revision and the like."),
+            items=array(name, "The objects."),
         ),
     }
 
 
 def _spec(rule: str, most: int, required: str, **fields: Schema) -> Schema:
     """A spec: what orders the policy, whom it is about, and its rules."""
-    return _object(
+    return record(
         "What is wanted.",
         required,
         **fields,
-        subject=_of("Subject", "The pods that the policy is about."),
-        ingress=_list(
+        subject=of("Subject", "The pods that the policy is about."),
+        ingress=array(
             f"{rule}IngressRule",
             "Rules for what reaches these pods, in order: the first that matches decides.",
             0,
             most,
         ),
-        egress=_list(
+        egress=array(
             f"{rule}EgressRule", "Rules for what these pods send, in order: the first that matches decides.", 0, most
         ),
     )
@@ -106,28 +75,28 @@ def _spec(rule: str, most: int, required: str, **fields: Schema) -> Schema:
 
 def _rules(prefix: str, actions: list[str], most: int, ports: dict[str, Schema]) -> dict[str, Schema]:
     """The rules of both directions."""
-    name = _text("A word for the rule in reports.", maxLength=100)
-    action = _text("What becomes of what the rule matches.", enum=actions)
+    name = text("A word for the rule in reports.", maxLength=100)
+    action = text("What becomes of what the rule matches.", enum=actions)
     return {
-        f"{prefix}IngressRule": _object(
+        f"{prefix}IngressRule": record(
             "What becomes of some of what reaches the pods.",
             "action from",
-            **{"name": name, "action": action, "from": _list("IngressPeer", "Any of these sources.", 1, most)},
+            **{"name": name, "action": action, "from": array("IngressPeer", "Any of these sources.", 1, most)},
             **ports,
         ),
-        f"{prefix}EgressRule": _object(
+        f"{prefix}EgressRule": record(
             "What becomes of some of what the pods send.",
             "action to",
             name=name,
             action=action,
-            to=_list("EgressPeer", "Any of these destinations.", 1, most),
+            to=array("EgressPeer", "Any of these destinations.", 1, most),
             **ports,
         ),
     }
 
 
 def _selector(description: str) -> Schema:
-    return _of(f"{META}LabelSelector", description)
+    return of(f"{META}LabelSelector", description)
 
 
 def _who(pods_need: str, **more: Schema) -> dict[str, Schema]:
@@ -136,11 +105,11 @@ def _who(pods_need: str, **more: Schema) -> dict[str, Schema]:
         "namespaces": _selector(
             "All pods in namespaces with these labels; pods on the host's network are none of them."
         ),
-        "pods": _of("NamespacedPod", "Pods by their own labels and those of their namespaces."),
+        "pods": of("NamespacedPod", "Pods by their own labels and those of their namespaces."),
     }
     networks = (
-        _list(
-            _text("A range of addresses, such as 10.0.0.0/8 or fd00::/8.", maxLength=43),
+        array(
+            text("A range of addresses, such as 10.0.0.0/8 or fd00::/8.", maxLength=43),
             "Ranges of addresses, meant for what is outside; pods inside them match as well.",
             1,
             25,
@@ -148,15 +117,15 @@ def _who(pods_need: str, **more: Schema) -> dict[str, Schema]:
         | _SET
     )
     return {
-        "Subject": _choice("Whom a policy is about; exactly one field is set.", **pods),
-        "NamespacedPod": _object(
+        "Subject": choice("Whom a policy is about; exactly one field is set.", **pods),
+        "NamespacedPod": record(
             "Pods by their own labels and those of their namespaces.",
             pods_need,
             namespaceSelector=_selector("The namespaces; empty means all."),
             podSelector=_selector("The pods in them; empty means all."),
         ),
-        "IngressPeer": _choice("Who sends; exactly one field is set.", **pods),
-        "EgressPeer": _choice(
+        "IngressPeer": choice("Who sends; exactly one field is set.", **pods),
+        "EgressPeer": choice(
             "To whom it is sent; exactly one field is set.",
             **pods,
             nodes=_selector("The addresses of nodes with these labels; empty means all nodes."),
@@ -167,21 +136,21 @@ def _who(pods_need: str, **more: Schema) -> dict[str, Schema]:
 
 
 def _range(**more: Schema) -> Schema:
-    return _object(
+    return record(
         "A range of ports; its start is below its end.",
         "start end",
         **more,
-        start=_number("The first port.", 1, 65535),
-        end=_number("The last port.", 1, 65535),
+        start=number("The first port.", 1, 65535),
+        end=number("The last port.", 1, 65535),
     )
 
 
-_NAMED = _text("The port that the target pod's containers give this name.")
-_PROTOCOL = _text("TCP, UDP or SCTP.", enum=["SCTP", "TCP", "UDP"], **_TCP)
-_PRIORITY = _number("What orders the policies of a tier: the lowest comes first.", 0, 1000)
+_NAMED = text("The port that the target pod's containers give this name.")
+_PROTOCOL = text("TCP, UDP or SCTP.", enum=["SCTP", "TCP", "UDP"], **_TCP)
+_PRIORITY = number("What orders the policies of a tier: the lowest comes first.", 0, 1000)
 _DOMAINS = (
-    _list(
-        _text(
+    array(
+        text(
             "A domain name, or *. and one for all names below it.",
             pattern=r"^(\*\.)?([a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.)+[a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.?$",
         ),
@@ -192,37 +161,18 @@ _DOMAINS = (
     | _SET
 )
 _OLD_PORTS = {
-    "ports": _list("Port", "Any of these ports at the destination; without the field all ports and protocols.", 0, 100)
+    "ports": array("Port", "Any of these ports at the destination; without the field all ports and protocols.", 0, 100)
 }
 _PROTOCOLS = {
-    "protocols": _list(
+    "protocols": array(
         "Protocol", "Any of these protocols and ports at the destination; without the field everything.", 1, 25
     )
 }
 
 
-def _whole(version: str, schemas: Mapping[str, Schema], kinds: tuple[str, ...]) -> dict[str, Schema]:
-    """The table with whole names: of the schemas, and in their references."""
-
-    def spelled(schema: Schema) -> Schema:
-        made = dict(schema)
-        if (ref := schema.get("$ref")) is not None:
-            made["$ref"] = REF + (definition(version, ref) if ref in schemas else ref)
-        if "items" in schema:
-            made["items"] = spelled(schema["items"])
-        if "properties" in schema:
-            made["properties"] = {key: spelled(child) for key, child in schema["properties"].items()}
-        return made
-
-    table = {definition(version, name): spelled(schema) for name, schema in schemas.items()}
-    for kind in kinds:
-        for name in (kind, f"{kind}List"):
-            gvk = [{"group": GROUP, "version": version, "kind": name}]
-            table[definition(version, name)]["x-kubernetes-group-version-kind"] = gvk
-    return table
-
-
-V1ALPHA2: Mapping[str, Schema] = _whole(
+V1ALPHA2: Mapping[str, Schema] = whole(
+    GROUP,
+    _PACKAGE,
     "v1alpha2",
     {
         **_kind("ClusterNetworkPolicy", "A network policy of the whole cluster, before or after the NetworkPolicies."),
@@ -230,7 +180,7 @@ V1ALPHA2: Mapping[str, Schema] = _whole(
             "",
             25,
             "tier priority subject",
-            tier=_text(
+            tier=text(
                 "When it is asked: Admin before the NetworkPolicies, Baseline where none of them isolates the pod.",
                 enum=["Admin", "Baseline"],
             ),
@@ -238,21 +188,21 @@ V1ALPHA2: Mapping[str, Schema] = _whole(
         ),
         **_rules("", ["Accept", "Deny", "Pass"], 25, _PROTOCOLS),
         **_who("podSelector", domainNames=_DOMAINS),
-        "Protocol": _choice(
+        "Protocol": choice(
             "A protocol with its ports, or a port's name; exactly one field is set.",
-            tcp=_of("Ports", "TCP, at these ports."),
-            udp=_of("Ports", "UDP, at these ports."),
-            sctp=_of("Ports", "SCTP, at these ports."),
+            tcp=of("Ports", "TCP, at these ports."),
+            udp=of("Ports", "UDP, at these ports."),
+            sctp=of("Ports", "SCTP, at these ports."),
             destinationNamedPort=_NAMED,
         ),
         "Ports": {
-            **_object("Ports of a protocol.", destinationPort=_of("DestinationPort", "At the destination.")),
+            **record("Ports of a protocol.", destinationPort=of("DestinationPort", "At the destination.")),
             "minProperties": 1,
         },
-        "DestinationPort": _choice(
+        "DestinationPort": choice(
             "One port or a range of them; exactly one field is set.",
-            number=_number("The port.", 1, 65535),
-            range=_of("PortRange", "From one port to another."),
+            number=number("The port.", 1, 65535),
+            range=of("PortRange", "From one port to another."),
         ),
         "PortRange": _range(),
     },
@@ -260,7 +210,9 @@ V1ALPHA2: Mapping[str, Schema] = _whole(
 )
 """ClusterNetworkPolicy and all below it."""
 
-V1ALPHA1: Mapping[str, Schema] = _whole(
+V1ALPHA1: Mapping[str, Schema] = whole(
+    GROUP,
+    _PACKAGE,
     "v1alpha1",
     {
         **_kind("AdminNetworkPolicy", "A network policy of the whole cluster that comes before the NetworkPolicies."),
@@ -272,14 +224,14 @@ V1ALPHA1: Mapping[str, Schema] = _whole(
         **_rules("Admin", ["Allow", "Deny", "Pass"], 100, _OLD_PORTS),
         **_rules("Baseline", ["Allow", "Deny"], 100, _OLD_PORTS),
         **_who("namespaceSelector podSelector"),
-        "Port": _choice(
+        "Port": choice(
             "Some ports; exactly one field is set.",
-            portNumber=_of("PortNumber", "One port."),
-            portRange=_of("PortRange", "From one port to another."),
+            portNumber=of("PortNumber", "One port."),
+            portRange=of("PortRange", "From one port to another."),
             namedPort=_NAMED,
         ),
-        "PortNumber": _object(
-            "A port of a protocol.", "protocol port", protocol=_PROTOCOL, port=_number("The port.", 1, 65535)
+        "PortNumber": record(
+            "A port of a protocol.", "protocol port", protocol=_PROTOCOL, port=number("The port.", 1, 65535)
         ),
         "PortRange": _range(protocol=_PROTOCOL),
     },

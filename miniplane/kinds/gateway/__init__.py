@@ -1,0 +1,1 @@
+"""The Gateway API: gateway.networking.k8s.io."""

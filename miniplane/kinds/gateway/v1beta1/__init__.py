@@ -1,0 +1,1 @@
+"""The same kinds in their older version: stored and shown alike."""
