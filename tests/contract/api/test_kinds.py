@@ -53,6 +53,15 @@ BODIES: Mapping[str, dict[str, Any]] = {
     "Ingress": {"spec": {"defaultBackend": {"service": {"name": "web", "port": {"number": 80}}}}},
     "IngressClass": {"spec": {"controller": "miniplane.io/ingress"}},
     "NetworkPolicy": {"spec": {"podSelector": {}, "policyTypes": ["Ingress"]}},
+    "GatewayClass": {"spec": {"controllerName": "x.example/y"}},
+    "Gateway": {"spec": {"gatewayClassName": "x", "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}]}},
+    "HTTPRoute": {"spec": {"parentRefs": [{"name": "x"}], "rules": [{"backendRefs": [{"name": "x", "port": 80}]}]}},
+    "ReferenceGrant": {
+        "spec": {
+            "from": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": "x"}],
+            "to": [{"group": "", "kind": "Service"}],
+        }
+    },
     "ClusterNetworkPolicy": {"spec": {"tier": "Admin", "priority": 1, "subject": {"namespaces": {}}}},
     "AdminNetworkPolicy": {"spec": {"priority": 1, "subject": {"namespaces": {}}}},
     "BaselineAdminNetworkPolicy": {"spec": {"subject": {"namespaces": {}}}},
