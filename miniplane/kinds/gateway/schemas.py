@@ -111,6 +111,25 @@ def _gateway() -> dict[str, Schema]:
                 ),
             ),
         ),
+        "GatewayStatus": record(
+            "The report.",
+            addresses=array(address, "Where it is served.", 0, 16),
+            conditions=_CONDITIONS,
+            listeners=_map(array("ListenerStatus", "Each listener.", 0, 64), "name"),
+        ),
+        "ListenerStatus": record(
+            "One listener's report.",
+            "attachedRoutes conditions name",
+            name=text("Its name."),
+            supportedKinds=array("RouteGroupKind", "Which kinds of routes it takes.", 0, 8),
+            attachedRoutes={"type": "integer", "format": "int32", "description": "How many routes are attached."},
+            conditions=_CONDITIONS,
+        ),
+    }
+
+
+def _listener() -> dict[str, Schema]:
+    return {
         "Listener": record(
             "A port, for a host or all.",
             "name port protocol",
@@ -161,20 +180,6 @@ def _gateway() -> dict[str, Schema]:
             "kind",
             group=_default(text("The group.", maxLength=253), GROUP),
             kind=text("The kind.", minLength=1, maxLength=63),
-        ),
-        "GatewayStatus": record(
-            "The report.",
-            addresses=array(address, "Where it is served.", 0, 16),
-            conditions=_CONDITIONS,
-            listeners=_map(array("ListenerStatus", "Each listener.", 0, 64), "name"),
-        ),
-        "ListenerStatus": record(
-            "One listener's report.",
-            "attachedRoutes conditions name",
-            name=text("Its name."),
-            supportedKinds=array("RouteGroupKind", "Which kinds of routes it takes.", 0, 8),
-            attachedRoutes={"type": "integer", "format": "int32", "description": "How many routes are attached."},
-            conditions=_CONDITIONS,
         ),
     }
 
@@ -359,6 +364,7 @@ def _table(version: str) -> Mapping[str, Schema]:
             **_kind("ReferenceGrant", "Lets objects of other namespaces refer to some of this one.", status=False),
             **_gateway_class(),
             **_gateway(),
+            **_listener(),
             **_route(),
             **_grant(),
         },
