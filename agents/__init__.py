@@ -4,7 +4,9 @@
 and `ingress/` are images that pods run.
 """
 
+from .network.kernel.places import enter_place
+from .network.kernel.underlay import hold, why_not
 from .node import run
 from .settings import Settings
 
-__all__ = ["Settings", "run"]
+__all__ = ["Settings", "enter_place", "hold", "run", "why_not"]

@@ -24,6 +24,8 @@ from miniplane.observe.metrics import CollectorRegistry
 from miniplane.runtime.events import EventRecorder
 from miniplane.runtime.informer import Change, Informers
 
+from . import kernelpath
+from .datapath import DataPath
 from .dns import image as dns
 from .ingress import image as ingress
 from .kubelet.api import ClientApi
@@ -34,7 +36,7 @@ from .kubelet.lease import Heartbeat
 from .kubelet.registration import NodeFacts, NodeReporter
 from .kubelet.server.app import Server
 from .settings import Settings
-from .userspace import DataPath, data_path
+from .userspace import data_path as userspace_path
 
 log = logs.get("agents.node")
 
@@ -57,7 +59,7 @@ async def run_node(settings: Settings, client: Client, clock: Clock, *, ready: C
     recorder = EventRecorder(client, clock, "kubelet", host=settings.name)
     async with (
         Informers(client, clock) as informers,
-        data_path(settings, client, informers, clock, registry) as path,
+        _data_path(settings, client, informers, clock, registry) as path,
     ):
         addresses = Addresses()
         host = Host(
@@ -96,6 +98,14 @@ async def run_node(settings: Settings, client: Client, clock: Clock, *, ready: C
                 group.create_task(kubelet.run(), name="kubelet")
                 log.info("node ready", kubelet=f"{settings.address}:{port}", ip=settings.node_ip)
                 ready()
+
+
+def _data_path(
+    settings: Settings, client: Client, informers: Informers, clock: Clock, registry: CollectorRegistry
+) -> contextlib.AbstractAsyncContextManager[DataPath]:
+    """The data path that the settings ask for."""
+    make = kernelpath.data_path if settings.dataplane == "kernel" else userspace_path
+    return make(settings, client, informers, clock, registry)
 
 
 def system_images(settings: Settings, informers: Informers, client: Client) -> Sequence[Entry]:

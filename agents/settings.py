@@ -27,6 +27,9 @@ class Settings:
     """Real port of the kubelet's server; 0 takes a free one (--port, upstream 10250)."""
     tunnel_port: int = 0
     """Real port for other nodes' traffic; 0 takes a free one."""
+    dataplane: Literal["userspace", "kernel"] = "userspace"
+    """Who moves packets: this process, or the kernel in private network namespaces that the holder of
+    `miniplane up --dataplane kernel` has made."""
     host_ports_bind: str = ""
     """Real address on which node ports and load-balancer addresses are offered. Empty: one loopback address for each,
     which keeps them apart and off the network; 0.0.0.0 in a container, where they are published under `advertise`."""

@@ -4,23 +4,21 @@ informers → Proxy → UserspaceBackend → Machine ← VirtualNetwork ⇄ Tunn
                                                         ⇅ OutsideWorld (the API server), HostPorts (the user)
 """
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
-from urllib.parse import urlsplit
+from collections.abc import AsyncIterator
 
 from miniplane import aio, pki
 from miniplane.aio import Clock
 from miniplane.api import meta
 from miniplane.api.meta import Key
-from miniplane.api.wellknown import HOST_PORTS, TUNNEL_ADDRESS
+from miniplane.api.wellknown import TUNNEL_ADDRESS
 from miniplane.client import Client
-from miniplane.kinds import NODE, SERVICE
+from miniplane.kinds import NODE
 from miniplane.observe.metrics import CollectorRegistry
 from miniplane.runtime.informer import Informers
 
-from .network.hostports import HostPorts, follow, mapping_of, targets
+from .datapath import DataPath, api_server, offer
+from .network.hostports import HostPorts, WayIn
 from .network.outside import OutsideWorld, gateway
 from .network.tunnel import TunnelClient, TunnelServer
 from .network.virtual import VirtualNetwork
@@ -29,21 +27,6 @@ from .proxy.backends.userspace import UserspaceBackend, new_machine
 from .proxy.health import HealthServing
 from .proxy.loop import Proxy
 from .settings import Settings
-
-_HTTPS = 443
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataPath:
-    """A node's data path, running."""
-
-    network: VirtualNetwork
-    proxy: Proxy
-    annotations: Mapping[str, str]
-    """What the Node has to say so that others find the way here."""
-
-    tables: Callable[[Mapping[str, str]], str]
-    """The rules in force as text, as a request's query wants them (`proxy/tables.py`)."""
 
 
 @contextlib.asynccontextmanager
@@ -61,9 +44,10 @@ async def data_path(
     _, port = await server.start(settings.host, settings.tunnel_port)
     backend = HealthServing(UserspaceBackend(machine), network.host())
     proxy = Proxy(settings.name, settings.network, informers, backend, clock, registry)
-    ports = HostPorts(network, outside, settings.network, bind=settings.host_ports_bind, advertise=settings.address)
+    way_in = WayIn(network, outside, settings.network)
+    ports = HostPorts(way_in.port, bind=settings.host_ports_bind, advertise=settings.address)
     try:
-        async with aio.background(proxy.run(), _host_ports(settings, client, informers, ports, clock)):
+        async with aio.background(proxy.run(), offer(settings, client, informers, ports, clock)):
             yield DataPath(
                 network=network,
                 proxy=proxy,
@@ -78,11 +62,8 @@ async def data_path(
 
 def _servers(settings: Settings, client: Client) -> dict[tuple[str, int], tuple[str, int]]:
     """The API server, as pods reach it behind the `kubernetes` Service."""
-    parts = urlsplit(client.access.server)
-    if not parts.hostname:
-        return {}
-    port = parts.port or _HTTPS
-    return {(str(gateway(settings.network)), port): (parts.hostname, port)}
+    where = api_server(client)
+    return {(str(gateway(settings.network)), where[1]): where} if where else {}
 
 
 def _locate(informers: Informers, node: str) -> tuple[str, int] | None:
@@ -90,31 +71,3 @@ def _locate(informers: Informers, node: str) -> tuple[str, int] | None:
     found = informers.get(NODE).cache.get(Key("", node))
     host, _, port = meta.annotations(found or {}).get(TUNNEL_ADDRESS, "").rpartition(":")
     return (host, int(port)) if host and port.isdigit() else None
-
-
-async def _host_ports(settings: Settings, client: Client, informers: Informers, ports: HostPorts, clock: Clock) -> None:
-    """Offer node ports and announced addresses on real addresses of this machine."""
-    services, nodes = informers.get(SERVICE), informers.get(NODE)
-    await services.synced()
-    key = Key("", settings.name)
-    changed, registered = asyncio.Event(), asyncio.Event()
-    stop_waiting = nodes.subscribe(lambda _: registered.set() if key in nodes.cache else None)
-    await registered.wait()
-    stop_waiting()
-
-    async def publish(mapping: str) -> None:
-        await client.patch(NODE, key, {"metadata": {"annotations": {HOST_PORTS: mapping}}})
-
-    unsubscribe = services.subscribe(lambda _: changed.set())
-    changed.set()
-    try:
-        await follow(
-            ports,
-            changed,
-            lambda: targets(settings.name, settings.node_ip, services.cache),
-            mapping_of(nodes.cache.get(key) or {}),
-            publish,
-            clock,
-        )
-    finally:
-        unsubscribe()

@@ -24,12 +24,30 @@ class Program(Protocol):
         """Run until cancelled; call `ready` once it serves."""
 
 
+class Agents(Program, Protocol):
+    """What a launcher knows more of the node agents: how nodes of one machine get a network in the kernel."""
+
+    async def hold(self, data_dir: Path, network: Any, *, ready: Callable[[], None]) -> None:
+        """Hold the nodes' network until cancelled."""
+
+    def enter_place(self, data_dir: Path, node: str, uid: str = "") -> None:
+        """Move this process into the network of a pod or of a node."""
+
+    def why_not(self) -> str:
+        """Why the kernel's data path can't be had here; empty if it can."""
+
+
 def folder(name: str) -> Path:
     """The folder of a program, of `migrations` or of `demo`, in a checkout or a wheel."""
     inside = HERE / name
     if inside.is_dir():
         return inside
     return HERE.parent / ("deploy/demo" if name == "demo" else name)
+
+
+def agents() -> Agents:
+    """The node agents."""
+    return cast(Agents, load("agents"))
 
 
 def load(name: str) -> Program:

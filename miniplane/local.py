@@ -38,6 +38,8 @@ class LocalCluster:
     nodes: int = 3
     network: Network = field(default_factory=Network)
     log_level: str = "info"
+    dataplane: str = "userspace"
+    """`userspace` or `kernel`."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.nodes <= MAX_NODES:
@@ -69,6 +71,13 @@ class LocalCluster:
         settings = self._settings(program, "apiserver", data_dir=self.data_dir, port=self.port)
         return Launch("apiserver", partial(program.run, settings))
 
+    def first(self) -> list[Launch]:
+        """What everything else needs: the API server, and for the kernel's data path the nodes' network."""
+        if self.dataplane != "kernel":
+            return [self.apiserver()]
+        hold = components.agents().hold
+        return [self.apiserver(), Launch("network", partial(hold, self.data_dir, self.network))]
+
     def others(self) -> list[Launch]:
         """Controllers and agents; they start side by side."""
         controllers, agents = components.load("controllers"), components.load("agents")
@@ -89,6 +98,7 @@ class LocalCluster:
                 name=name,
                 kubeconfig=self.data_dir / f"{name}.kubeconfig",
                 data_dir=self.data_dir,
+                dataplane=self.dataplane,
                 node_ip=str(ip_network((base + number, 32)).network_address),
             )
             launches.append(Launch(name, partial(agents.run, settings)))

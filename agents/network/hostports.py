@@ -1,6 +1,6 @@
 """Where the user's machine reaches in: real sockets for node ports and for the load-balancer addresses of this node.
 
-A node's addresses exist only inside the user-space data path, so each node port and each load-balancer port that this
+A node's addresses exist only inside its data path, so each node port and each load-balancer port that this
 node announces is also offered on a real address: `172.30.0.11:30080` on `127.0.0.11:30080`, port 80 on 8080 (ports
 below 1024 need privileges), and on any free port of 127.0.0.1 where that can't be had. What comes in enters the node's
 rules as a packet from outside, from the machine's address there. The mapping is published as an annotation of the Node.
@@ -13,14 +13,15 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Protocol
 
 from miniplane.aio import Clock
 from miniplane.api import meta
 from miniplane.api.kind import Object
 from miniplane.api.wellknown import ANNOUNCED_BY, HOST_PORTS
 from miniplane.config import Network
-from miniplane.dataplane.packet import Entry, Packet, Protocol, Source
+from miniplane.dataplane.packet import Entry, Packet, Source
+from miniplane.dataplane.packet import Protocol as IpProtocol
 from miniplane.errors import ApiError
 from miniplane.observe import logs
 
@@ -91,10 +92,20 @@ def candidates(target: Target, bind: str, earlier: str) -> list[tuple[str, int]]
     return list(dict.fromkeys(tries))
 
 
+class Port(Protocol):
+    """A real socket for one target."""
+
+    async def open(self, host: str, port: int) -> tuple[str, int]:
+        """Listen on a real address, port 0 for any; gives the one taken. Raises OSError."""
+
+    async def aclose(self) -> None:
+        """Listen no more; what is connected ends."""
+
+
 class _TcpPort:
     """A listening socket."""
 
-    def __init__(self, owner: "HostPorts", target: Target) -> None:
+    def __init__(self, owner: "WayIn", target: Target) -> None:
         self._owner, self._target = owner, target
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -116,7 +127,7 @@ class _TcpPort:
     async def _enter(self, half: SocketHalf) -> None:
         wanted = half.transport.get_extra_info("peername")[1]
         sport = next((port for port in (wanted, *range(*EPHEMERAL)) if port not in self._sources), wanted)
-        packet = self._owner.packet(self._target, Protocol.TCP, sport)
+        packet = self._owner.packet(self._target, IpProtocol.TCP, sport)
         network = self._owner.network
         self._sources.add(sport)
         try:
@@ -150,7 +161,7 @@ class _TcpPort:
 class _UdpPort(asyncio.DatagramProtocol):
     """A datagram socket, and a port of the outside for each of its clients."""
 
-    def __init__(self, owner: "HostPorts", target: Target) -> None:
+    def __init__(self, owner: "WayIn", target: Target) -> None:
         self._owner, self._target = owner, target
         self._transport: asyncio.DatagramTransport | None = None
         self._ports: OrderedDict[tuple[str, int], int] = OrderedDict()
@@ -165,7 +176,7 @@ class _UdpPort(asyncio.DatagramProtocol):
         if addr not in self._ports:
             self._open_flow(addr)
         self._ports.move_to_end(addr)
-        packet = self._owner.packet(self._target, Protocol.UDP, self._ports[addr])
+        packet = self._owner.packet(self._target, IpProtocol.UDP, self._ports[addr])
         self._owner.network.send(packet, data, Entry.FORWARD, Source.EXTERNAL)
 
     def _open_flow(self, addr: tuple[str, int]) -> None:
@@ -191,30 +202,40 @@ class _UdpPort(asyncio.DatagramProtocol):
             self._transport = None
 
 
+class WayIn:
+    """How clients get from a real socket into the user-space data path: as packets from the user's machine."""
+
+    def __init__(self, network: VirtualNetwork, outside: OutsideWorld, plan: Network) -> None:
+        self.network, self.outside = network, outside
+        self.source = gateway(plan)
+
+    def packet(self, target: Target, protocol: IpProtocol, sport: int) -> Packet:
+        """The packet that somebody outside sends to a target."""
+        return Packet(self.source, ip_address(target.ip), protocol, sport, target.port)
+
+    def port(self, target: Target) -> Port:
+        """A socket for a target, not open yet."""
+        return (_UdpPort if target.protocol == "UDP" else _TcpPort)(self, target)
+
+
 class HostPorts:
     """The real sockets of one node; `sync` makes them what they should be.
 
-    `bind` empty takes loopback addresses, anything else (such as 0.0.0.0 in a container) is the address of all of them.
-    `advertise` is the name or address that is published where an unspecified one is bound.
+    `make` gives the socket of a target for the data path in use. `bind` empty takes loopback addresses, anything else
+    (such as 0.0.0.0 in a container) is the address of all of them. `advertise` is the name or address that is published
+    where an unspecified one is bound.
     """
 
-    def __init__(
-        self, network: VirtualNetwork, outside: OutsideWorld, plan: Network, *, bind: str = "", advertise: str = ""
-    ) -> None:
-        self.network, self.outside = network, outside
-        self.source = gateway(plan)
+    def __init__(self, make: Callable[[Target], Port], *, bind: str = "", advertise: str = "") -> None:
+        self._make = make
         self._bind = bind
         self._name = advertise if bind in ANYWHERE else ""
-        self._open: dict[Target, tuple[_TcpPort | _UdpPort, str]] = {}
+        self._open: dict[Target, tuple[Port, str]] = {}
 
     @property
     def mapping(self) -> dict[str, str]:
         """`{"172.30.0.11:30080/TCP": "127.0.0.11:30080"}`."""
         return {str(target): where for target, (_, where) in sorted(self._open.items())}
-
-    def packet(self, target: Target, protocol: Protocol, sport: int) -> Packet:
-        """The packet that somebody outside sends to a target."""
-        return Packet(self.source, ip_address(target.ip), protocol, sport, target.port)
 
     async def sync(self, wanted: Iterable[Target], earlier: Mapping[str, str]) -> None:
         """Open what is missing, at its place in `earlier` (a mapping) if possible, and close what is too much."""
@@ -232,7 +253,7 @@ class HostPorts:
 
     async def _start(self, target: Target, earlier: str) -> None:
         for host, number in candidates(target, self._bind, earlier):
-            port: _TcpPort | _UdpPort = (_UdpPort if target.protocol == "UDP" else _TcpPort)(self, target)
+            port = self._make(target)
             try:
                 got = await port.open(host, number)
             except OSError:

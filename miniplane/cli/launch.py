@@ -62,7 +62,7 @@ def launch(cluster: LocalCluster, on_progress: Callable[[Progress], None]) -> Ru
     cluster.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     log_dir.mkdir(exist_ok=True)
     cluster.prepare()
-    first, others = cluster.apiserver(), cluster.others()  # imports everything, before any fork
+    first, others = cluster.first(), cluster.others()  # imports everything, before any fork
     gc.freeze()
     told, telling = os.pipe()
     holding, hold = os.pipe()
@@ -98,7 +98,7 @@ def _messages(pipe: int) -> Iterator[dict[str, Any]]:
     raise Failed("the supervisor ended before the cluster was ready")
 
 
-def _supervise(cluster: LocalCluster, programs: tuple[Any, list[Any]], telling: int, holding: int) -> NoReturn:
+def _supervise(cluster: LocalCluster, programs: tuple[list[Any], list[Any]], telling: int, holding: int) -> NoReturn:
     """The supervisor's life; never returns into the starter's code."""
     code = 1
     try:
@@ -118,7 +118,7 @@ def _tell(pipe: int, **message: Any) -> None:
         os.write(pipe, json.dumps(message).encode() + b"\n")
 
 
-def _run(cluster: LocalCluster, programs: tuple[Any, list[Any]], telling: int, holding: int) -> int:
+def _run(cluster: LocalCluster, programs: tuple[list[Any], list[Any]], telling: int, holding: int) -> int:
     start = time.monotonic()
     lock = Lock(cluster.data_dir)
     lock.take()
@@ -132,7 +132,8 @@ def _run(cluster: LocalCluster, programs: tuple[Any, list[Any]], telling: int, h
     signal.signal(signal.SIGTERM, _raise)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        for batch, what in (([first], "API server"), (others, f"controllers and {cluster.nodes} node agents")):
+        start_first = "API server" if len(first) == 1 else "API server, and the nodes' network"
+        for batch, what in ((first, start_first), (others, f"controllers and {cluster.nodes} node agents")):
             supervisor.start({item.name: _bind(item) for item in batch}, timeout_s=START_S)
             _tell(telling, what=what, seconds=time.monotonic() - start)
         save()

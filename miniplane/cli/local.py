@@ -3,11 +3,13 @@
 import argparse
 import asyncio
 import json
+import os
 import shutil
 import sys
 import time
 from pathlib import Path
 
+from miniplane import components
 from miniplane.api import meta, wellknown
 from miniplane.cli.demo import story
 from miniplane.cli.launch import Failed, Progress, Running, launch
@@ -50,12 +52,22 @@ def _plan(where: Path, given: argparse.Namespace) -> LocalCluster:
     last = State.load(where)
     port = given.port or pick_port(last.port if last else PORT)
     nodes = given.nodes or (last.nodes if last else 3)
-    return LocalCluster(data_dir=where, port=port, nodes=nodes, log_level=given.log_level)
+    dataplane, why_not = _data_path(given.dataplane)
+    _say(f"{tick()} data path: {dataplane}{f' ({why_not})' if why_not else ''}")
+    return LocalCluster(data_dir=where, port=port, nodes=nodes, log_level=given.log_level, dataplane=dataplane)
+
+
+def _data_path(wanted: str) -> tuple[str, str]:
+    """The data path to be used, and why not the kernel's where it was left open. Raises ValueError, OSError."""
+    if wanted == "userspace":
+        return "userspace", ""
+    why_not = components.agents().why_not()
+    if wanted == "kernel" and why_not:
+        raise ValueError(f"the kernel's data path can't be had here: {why_not}; --dataplane userspace runs anywhere")
+    return ("kernel", "") if not why_not else ("userspace", f"the kernel's can't be had: {why_not}")
 
 
 def _up(where: Path, given: argparse.Namespace) -> int:
-    if given.dataplane == "kernel":
-        raise ValueError("the kernel data path is not there yet; --dataplane userspace carries the same rules")
     if Lock(where).is_held():
         if given.demo and not given.exit:
             print(f"{tick()} the cluster in {where} is up already", flush=True)
@@ -68,14 +80,13 @@ def _up(where: Path, given: argparse.Namespace) -> int:
     except Failed as error:
         print(f"{cross()} {error}", file=sys.stderr)
         return 1
-    if given.dataplane == "auto":
-        print(f"{tick()} data path: user space (the kernel's is not there yet)")
-    print(f"{tick()} ready in {time.monotonic() - begun:.1f} s", flush=True)
+    _say(f"{tick()} ready in {time.monotonic() - begun:.1f} s")
     if given.demo:
         return _demonstrate(cluster, running, stay=not given.exit)
-    _print_next(cluster)
     if given.detach:
         running.let_go()
+    _print_next(cluster)
+    if given.detach:
         return 0
     try:
         print("\nCtrl-C stops the cluster; its state stays.", flush=True)
@@ -86,8 +97,16 @@ def _up(where: Path, given: argparse.Namespace) -> int:
         return 0
 
 
+def _say(text: str) -> None:
+    """Print a line of the start; a reader that has gone, as `| head -1` does, must not stop the cluster."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
 def _print_progress(progress: Progress) -> None:
-    print(f"{tick()} {progress.what} ({progress.seconds:.1f} s)", flush=True)
+    _say(f"{tick()} {progress.what} ({progress.seconds:.1f} s)")
 
 
 def _demonstrate(cluster: LocalCluster, running: Running, *, stay: bool) -> int:

@@ -48,6 +48,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("reach", "reach", "tell who can talk to whom, check expectations, compare"),
         Command("lint", "lint", "find what leads nowhere or never matters: lint network"),
         Command("tables", "tables", "show a node's compiled rules, as nft text or in words"),
+        Command("shell", "shell", "look around in the network of a pod or a node: shell POD -- ip route"),
     ),
     "the programs": (
         Command("apiserver", "programs", "run the API server"),

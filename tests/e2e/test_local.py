@@ -11,6 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from miniplane import components
+
+_WHY_NOT = components.agents().why_not()
+needs_kernel = pytest.mark.skipif(bool(_WHY_NOT), reason=f"the kernel's data path can't be had here: {_WHY_NOT}")
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(180),
@@ -50,9 +55,10 @@ def miniplane(tmp_path: Path) -> Iterator[Miniplane]:
     made("down")
 
 
-def test_the_demo(miniplane: Miniplane) -> None:
+@pytest.mark.parametrize("dataplane", ["userspace", pytest.param("kernel", marks=needs_kernel)])
+def test_the_demo(miniplane: Miniplane, dataplane: str) -> None:
     """Every claim of the seed's story holds on three nodes."""
-    shown = miniplane("up", "--nodes", "3", "--demo", "--exit")
+    shown = miniplane("up", "--nodes", "3", "--dataplane", dataplane, "--demo", "--exit")
     assert "claims checked by doing them" in shown
     assert "✗" not in shown
     assert "no cluster is up" in miniplane("status", code=1)

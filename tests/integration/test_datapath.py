@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from agents.network.hostports import HostPorts, Target, targets
+from agents.network.hostports import HostPorts, Target, WayIn, targets
 from agents.network.outside import OutsideWorld
 from agents.network.virtual import VirtualLink
 from tests.integration.datapath import PLAN, Cluster, Echo, ask, cluster, endpoints, pod, service, until
@@ -263,7 +263,7 @@ async def test_the_users_machine_reaches_in(two_nodes: Cluster) -> None:
     udp = await c.bind(lambda data, host, port: udp.send(data.upper(), host, port), 53)
     outside = OutsideWorld({})
     network.outside = outside
-    ports = HostPorts(network, outside, PLAN, bind="127.0.0.1")
+    ports = HostPorts(WayIn(network, outside, PLAN).port, bind="127.0.0.1")
     wanted = targets("node-1", "172.30.0.11", services)
     assert wanted == [Target("172.30.0.11", 30053, "UDP"), Target("172.30.0.11", 30081, "TCP")]
     await ports.sync(wanted, {str(target): "127.0.0.1:0" for target in wanted})
@@ -294,7 +294,7 @@ async def test_two_clients_with_one_port(two_nodes: Cluster) -> None:
     two_nodes.program(services=services, slices=[endpoints("echo", 80, (B, "node-1"))])
     await link_of(two_nodes, "node-1", "b").listen(Echo, 80)
     network = two_nodes.networks["node-1"]
-    ports = HostPorts(network, OutsideWorld({}), PLAN, bind="127.0.0.1")
+    ports = HostPorts(WayIn(network, OutsideWorld({}), PLAN).port, bind="127.0.0.1")
     await ports.sync(targets("node-1", "172.30.0.11", services), {"172.30.0.11:30081/TCP": "127.0.0.1:0"})
     host, _, number = ports.mapping["172.30.0.11:30081/TCP"].rpartition(":")
     first, writer = await asyncio.open_connection(host, int(number), local_addr=("127.0.0.1", 0))

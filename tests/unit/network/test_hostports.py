@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agents.network.hostports import HostPorts, Target, candidates, follow, mapping_of, targets
+from agents.network.hostports import HostPorts, Target, WayIn, candidates, follow, mapping_of, targets
 from agents.network.outside import OutsideWorld
 from agents.network.virtual import VirtualNetwork
 from agents.proxy.backends.userspace import new_machine
@@ -80,7 +80,7 @@ def test_mapping_of() -> None:
 def ports(bind: str = "", advertise: str = "") -> HostPorts:
     """A node's ports, nothing open."""
     network = VirtualNetwork(new_machine("node-1", Network()), "172.30.0.11", ManualClock(), choose=random.randrange)
-    return HostPorts(network, OutsideWorld({}), Network(), bind=bind, advertise=advertise)
+    return HostPorts(WayIn(network, OutsideWorld({}), Network()).port, bind=bind, advertise=advertise)
 
 
 async def test_taken_addresses_are_passed_over() -> None:
