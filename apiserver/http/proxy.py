@@ -1,7 +1,7 @@
 """Streams between clients and kubelets: logs, exec, attach, port-forward, and plain requests to a node.
 
-WebSocket messages are passed on as they are, so every subprotocol works that client and kubelet agree on. The kubelet
-is reached at the address that its Node's annotation tells, over mutual TLS.
+WebSocket messages are passed on as they are, so every subprotocol works that client and kubelet agree on; SPDY's bytes
+likewise. The kubelet is reached at the address that its Node's annotation tells, over mutual TLS.
 """
 
 import asyncio
@@ -13,7 +13,10 @@ from urllib.parse import unquote
 import aiohttp
 import orjson
 from aiohttp import web
+from multidict import CIMultiDict
+from yarl import URL
 
+from miniplane import upgrade
 from miniplane.api.kind import Kind, Object
 from miniplane.api.validation import forbidden as forbidden_field
 from miniplane.api.validation import invalid as invalid_field
@@ -39,7 +42,9 @@ _ERROR_CHANNEL = 3
 _LOG_OPTIONS = Resource("podlogoptions", "", "PodLogOptions")
 _LEAST = {"tailLines": 0, "sinceSeconds": 1, "limitBytes": 1}
 """The least value of a log's options."""
-_NO_SPDY = "streams are served over WebSocket, not SPDY: use kubectl 1.31 or later"
+_SPDY = "SPDY/3.1"
+_SPDY_PROTOCOL = "X-Stream-Protocol-Version"
+_CONNECT_TIMEOUT_S = 5.0
 _STREAMS = frozenset(("exec", "attach", "portforward"))
 _SUBRESOURCES = {"pods": _STREAMS | {"log"}, "nodes": frozenset(("proxy",))}
 _NODES = Resource("nodes", "", "Node")
@@ -128,8 +133,11 @@ class NodeProxy:
 
     async def _stream(self, call: Call, url: str) -> Response:
         headers = call.request.headers
-        if (upgrade := headers.get("Upgrade", "").lower()) != "websocket":
-            raise bad_request(_NO_SPDY if upgrade.startswith("spdy/") else "Upgrade request required")
+        wanted = headers.get("Upgrade", "").lower()
+        if wanted == _SPDY.lower():
+            return await self._spdy(call, url)
+        if wanted != "websocket":
+            raise bad_request("Upgrade request required")
         offered = [item.strip() for item in headers.get("Sec-WebSocket-Protocol", "").split(",") if item.strip()]
         chosen = next((item for item in offered if item in PROTOCOLS), None)
         if offered and chosen is None:
@@ -153,6 +161,29 @@ class NodeProxy:
             await client.prepare(call.request)
             await _bridge(client, backend)
             return client
+
+    async def _spdy(self, call: Call, url: str) -> Response:
+        """SPDY on the connection itself, as older clients speak it: both connections become one."""
+        place = URL(url, encoded=True)
+        headers = CIMultiDict({"Host": place.authority, "Connection": "Upgrade", "Upgrade": _SPDY})
+        headers.extend((_SPDY_PROTOCOL, word) for word in call.request.headers.getall(_SPDY_PROTOCOL, ()))
+        asked = upgrade.Asked(method="POST", target=place.raw_path_qs, headers=headers)
+        try:
+            kubelet = await upgrade.connect(
+                place.raw_host or "", place.port or 0, asked, tls=self._context, timeout_s=_CONNECT_TIMEOUT_S
+            )
+        except upgrade.Refused as error:
+            raise _refused(error.status, error.body.decode("utf-8", "replace")) from error
+        except OSError as error:
+            raise _unreachable(error) from error
+        chosen = {name: kubelet.headers[name] for name in ("Upgrade", _SPDY_PROTOCOL) if name in kubelet.headers}
+        try:
+            client = await upgrade.take(call.request, chosen)
+        except BaseException:
+            await kubelet.close()
+            raise
+        await upgrade.join(client, kubelet)
+        return client.response
 
 
 async def _tell(call: Call, protocol: str, refusal: ApiError) -> web.WebSocketResponse:

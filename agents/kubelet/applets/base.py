@@ -72,7 +72,7 @@ class Process:
 
     def print(self, text: str) -> None:
         """A line to standard output."""
-        self.stdout(text.encode() + b"\n")
+        self.stdout(text.encode("utf-8", "surrogateescape") + b"\n")
 
     def complain(self, text: str) -> None:
         """A line to standard error, after the program's name."""

@@ -93,7 +93,7 @@ async def cat(process: Process) -> int:
             while data := await process.stdin.read():
                 process.stdout(data)
         elif (text := process.files.get(path)) is not None:
-            process.stdout(text.encode())
+            process.stdout(text.encode("utf-8", "surrogateescape"))
         else:
             process.complain(f"can't open '{path}': No such file or directory")
             code = 1
@@ -146,7 +146,8 @@ async def _ends(process: Process, paths: Sequence[str], count: int, *, last: boo
     if text is None:
         return 1
     lines = text.splitlines(keepends=True)
-    process.stdout("".join(lines[max(0, len(lines) - count) :] if last else lines[:count]).encode())
+    shown = "".join(lines[max(0, len(lines) - count) :] if last else lines[:count])
+    process.stdout(shown.encode("utf-8", "surrogateescape"))
     return 0
 
 

@@ -1,6 +1,6 @@
 """Every applet by name."""
 
-from . import basic, names, sockets, web
+from . import archive, basic, names, sockets, web
 from .base import Applets
 
-APPLETS: Applets = {**basic.APPLETS, **web.APPLETS, **names.APPLETS, **sockets.APPLETS}
+APPLETS: Applets = {**archive.APPLETS, **basic.APPLETS, **web.APPLETS, **names.APPLETS, **sockets.APPLETS}

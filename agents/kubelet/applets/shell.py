@@ -241,7 +241,9 @@ class Shell:
                 assert redirect.target is not None
                 path = "".join(await self._fields(redirect.target, process, split=False))
                 if redirect.operator == "<":
-                    process = replace(process, stdin=Text(process.files.get(path, "").encode()))
+                    process = replace(
+                        process, stdin=Text(process.files.get(path, "").encode("utf-8", "surrogateescape"))
+                    )
                     continue
                 buffer = bytearray()
                 written.append((path, buffer, redirect.operator.endswith(">>")))

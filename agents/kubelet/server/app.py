@@ -59,9 +59,15 @@ class Server:
                 web.get("/tables", self._show_tables),
                 web.get("/pods", self._pods),
                 web.get(f"/containerLogs{place}/{{container}}", self._logs),
-                web.get(f"/exec{place}/{{container}}", self._exec),
-                web.get(f"/attach{place}/{{container}}", self._attach),
-                web.get(f"/portForward{place}", self._port_forward),
+                *(
+                    route(path, handler)
+                    for path, handler in (
+                        (f"/exec{place}/{{container}}", self._exec),
+                        (f"/attach{place}/{{container}}", self._attach),
+                        (f"/portForward{place}", self._port_forward),
+                    )
+                    for route in (web.get, web.post)
+                ),
             ]
         )
         return app

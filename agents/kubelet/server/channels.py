@@ -1,13 +1,14 @@
-"""The channel framing of Kubernetes' WebSockets: one byte of channel, then its data.
+"""The channels of exec, attach and port-forward, on a WebSocket or on SPDY streams.
 
-Sub-protocols `v5.channel.k8s.io` and `v4.channel.k8s.io`; 5 adds a way to close one channel.
+On a WebSocket a message is one byte of channel, then its data: sub-protocols `v5.channel.k8s.io` and
+`v4.channel.k8s.io`; 5 adds a way to close one channel. SPDY, where each channel is a stream, is in `spdychannels`.
 Counterpart upstream: apimachinery's remotecommand and wsstream.
 """
 
 import asyncio
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
@@ -49,19 +50,31 @@ class Pipe:
         return data
 
 
-class Channels:
-    """One WebSocket with channels. Output is queued without waiting and sent by `pump`."""
+class Carrier(Protocol):
+    """What carries channels."""
+
+    @property
+    def response(self) -> web.StreamResponse:
+        """What the handler of the request gives back."""
+
+    async def send(self, channel: int, data: bytes) -> None:
+        """Send data on a channel. Raises ConnectionError when the client has left."""
+
+    def messages(self) -> AsyncIterator[tuple[int, bytes]]:
+        """The (channel, data) pairs that come in, until the client closes."""
+
+    async def close(self) -> None:
+        """End the connection in order."""
+
+
+class WebSocket:
+    """Channels on a WebSocket."""
 
     def __init__(self, socket: web.WebSocketResponse) -> None:
         self._socket = socket
-        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self._waiting = 0
-        self._room = asyncio.Event()
-        self._room.set()
-        self.is_overflowing = asyncio.Event()
 
     @classmethod
-    async def accept(cls, request: web.Request, protocols: Sequence[str] = (V5, V4)) -> "Channels":
+    async def accept(cls, request: web.Request, protocols: Sequence[str] = (V5, V4)) -> "WebSocket":
         """Take the WebSocket of a request."""
         socket = web.WebSocketResponse(protocols=protocols, compress=False, max_msg_size=INPUT_BYTES)
         if not socket.can_prepare(request).ok:
@@ -70,15 +83,46 @@ class Channels:
         return cls(socket)
 
     @property
-    def socket(self) -> web.WebSocketResponse:
+    def response(self) -> web.WebSocketResponse:
         """The WebSocket itself."""
         return self._socket
+
+    async def send(self, channel: int, data: bytes) -> None:
+        """See `Carrier`."""
+        await self._socket.send_bytes(bytes([channel]) + data)
+
+    async def messages(self) -> AsyncIterator[tuple[int, bytes]]:
+        """See `Carrier`."""
+        async for message in self._socket:
+            if message.type is WSMsgType.BINARY and message.data:
+                yield message.data[0], message.data[1:]
+
+    async def close(self) -> None:
+        """See `Carrier`."""
+        await self._socket.close(code=WSCloseCode.OK)
+
+
+class Channels:
+    """The channels of one request. Output is queued without waiting and sent by `pump`."""
+
+    def __init__(self, carrier: Carrier) -> None:
+        self._carrier = carrier
+        self._queue: asyncio.Queue[tuple[int, bytes] | None] = asyncio.Queue()
+        self._waiting = 0
+        self._room = asyncio.Event()
+        self._room.set()
+        self.is_overflowing = asyncio.Event()
+
+    @property
+    def response(self) -> web.StreamResponse:
+        """What the handler of the request gives back."""
+        return self._carrier.response
 
     def send(self, channel: int, data: bytes) -> None:
         """Queue data for a channel."""
         if data and not self.is_overflowing.is_set():
             self._waiting += len(data)
-            self._queue.put_nowait(bytes([channel]) + data)
+            self._queue.put_nowait((channel, data))
             if self._waiting > ROOM_BYTES:
                 self._room.clear()
             if self._waiting > BUFFER_BYTES:
@@ -87,8 +131,8 @@ class Channels:
     async def pump(self) -> None:
         """Send what is queued, until `finish`."""
         while (message := await self._queue.get()) is not None:
-            await self._socket.send_bytes(message)
-            self._waiting -= len(message) - 1
+            await self._carrier.send(*message)
+            self._waiting -= len(message[1])
             if self._waiting <= ROOM_BYTES:
                 self._room.set()
 
@@ -100,15 +144,13 @@ class Channels:
         """Nothing more will be queued."""
         self._queue.put_nowait(None)
 
-    async def messages(self) -> Any:
+    def messages(self) -> AsyncIterator[tuple[int, bytes]]:
         """The (channel, data) pairs that come in, until the client closes."""
-        async for message in self._socket:
-            if message.type is WSMsgType.BINARY and message.data:
-                yield message.data[0], message.data[1:]
+        return self._carrier.messages()
 
     async def close(self) -> None:
         """End the connection in order."""
-        await self._socket.close(code=WSCloseCode.OK)
+        await self._carrier.close()
 
 
 def exit_status(code: int, argv: Sequence[str] = ()) -> bytes:

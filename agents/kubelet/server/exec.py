@@ -1,4 +1,4 @@
-"""`/exec` and `/attach` over WebSockets."""
+"""`/exec` and `/attach`, over WebSockets and over SPDY."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,21 @@ from miniplane.observe import logs
 from ..applets.base import Input, NoInput
 from ..applets.command import Streams, run
 from ..containers import Container
-from .channels import CLOSE, ERROR, STDERR, STDIN, STDOUT, Channels, Pipe, exit_status, failure_status
+from . import connection
+from .channels import (
+    CLOSE,
+    ERROR,
+    RESIZE,
+    STDERR,
+    STDIN,
+    STDOUT,
+    Channels,
+    Pipe,
+    WebSocket,
+    exit_status,
+    failure_status,
+)
+from .spdychannels import SpdyChannels
 from .terminal import Terminal
 
 log = logs.get("agents.kubelet.exec")
@@ -42,9 +56,22 @@ class Wanted:
         tty = asked("tty")
         return cls(asked("stdin", "input"), asked("stdout", "output"), asked("stderr", "error") and not tty, tty)
 
+    @property
+    def channels(self) -> frozenset[int]:
+        """The channels that a client opens which has to open each."""
+        asked = {STDIN: self.stdin, STDOUT: self.stdout, STDERR: self.stderr, RESIZE: self.tty, ERROR: True}
+        return frozenset(channel for channel, is_asked in asked.items() if is_asked)
+
+
+async def _accept(request: web.Request, wanted: Wanted) -> Channels:
+    """The channels of a request, in the form that its client speaks."""
+    if connection.is_spdy(request):
+        return Channels(await SpdyChannels.accept(request, wanted.channels))
+    return Channels(await WebSocket.accept(request))
+
 
 async def execute(request: web.Request, container: Container) -> web.StreamResponse:
-    """Run a command in a container, its streams on the WebSocket's channels; ends with a Status."""
+    """Run a command in a container, its streams on channels; ends with a Status."""
     argv = request.query.getall("command", [])
     if not argv:
         raise web.HTTPBadRequest(text="you must specify at least 1 command for the container")
@@ -52,7 +79,7 @@ async def execute(request: web.Request, container: Container) -> web.StreamRespo
     if context is None or not container.is_running:
         raise web.HTTPBadRequest(text=f'container "{container.name}" is not running')
     wanted = Wanted.parse(request.query)
-    channels = await Channels.accept(request)
+    channels = await _accept(request, wanted)
     session = _Session(channels, wanted)
     streams = Streams(
         stdin=session.stdin,
@@ -61,17 +88,18 @@ async def execute(request: web.Request, container: Container) -> web.StreamRespo
         tty=wanted.tty,
     )
     await session.run(run(context, argv, streams), argv)
-    return channels.socket
+    return channels.response
 
 
 async def attach(request: web.Request, container: Container) -> web.StreamResponse:
     """Show what the container writes from now on; ends when it ends, with its exit code."""
     if not container.is_running:
         raise web.HTTPBadRequest(text=f'container "{container.name}" is not running')
-    channels = await Channels.accept(request)
-    session = _Session(channels, Wanted.parse(request.query))
+    wanted = Wanted.parse(request.query)
+    channels = await _accept(request, wanted)
+    session = _Session(channels, wanted)
     await session.run(_follow(container, session), ())
-    return channels.socket
+    return channels.response
 
 
 async def _follow(container: Container, session: "_Session") -> int:

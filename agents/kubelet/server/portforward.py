@@ -1,4 +1,4 @@
-"""`/portForward` over WebSockets: in the form with a pair of channels per port, or as a SPDY tunnel (`tunnel`).
+"""`/portForward`: over a WebSocket with a pair of channels per port, or as SPDY, in a WebSocket or not (`tunnel`).
 
 For the i-th port channel 2i carries data and 2i+1 an error text; each begins with the port as two bytes, little end
 first. Connections go to the pod's localhost, as upstream's. The client opens one WebSocket per connection.
@@ -13,8 +13,8 @@ from miniplane.aio import stop
 
 from ...network.base import Link
 from ..streams import Stream, connect
-from .channels import V4, V5, Channels
-from .tunnel import PROTOCOL, Tunnel
+from . import tunnel
+from .channels import V4, V5, Channels, WebSocket
 
 _MAX_PORTS = 100
 _READ = 65_536
@@ -45,19 +45,17 @@ def parse_ports(texts: list[str]) -> list[int]:
 
 
 async def forward(request: web.Request, link: Link) -> web.StreamResponse:
-    """Carry bytes between the WebSocket and the pod until either ends, in the form that the client asks for."""
-    if PROTOCOL in request.headers.get("Sec-WebSocket-Protocol", ""):
-        channels = await Channels.accept(request, (PROTOCOL,))
-        await Tunnel(channels.socket, link).run()
-        return channels.socket
+    """Carry bytes between the client and the pod until either ends, in the form that the client asks for."""
+    if (carried := await tunnel.forward(request, link)) is not None:
+        return carried
     try:
         numbers = parse_ports([*request.query.getall("ports", []), *request.query.getall("port", [])])
     except ValueError as error:
         raise web.HTTPBadRequest(text=str(error)) from error
-    channels = await Channels.accept(request, (V5, V4, "channel.k8s.io"))
+    channels = Channels(await WebSocket.accept(request, (V5, V4, "channel.k8s.io")))
     ports = [_Port(index, number) for index, number in enumerate(numbers)]
     await _Forwarding(channels, link, ports).run()
-    return channels.socket
+    return channels.response
 
 
 class _Forwarding:

@@ -1,7 +1,8 @@
-"""SPDY/3.1 frames, as much of them as port-forward's tunnel uses. Pure; no I/O.
+"""SPDY/3.1 frames, as much of them as kubectl uses. Pure; no I/O.
 
-kubectl from 1.31 on speaks SPDY inside a WebSocket to forward ports: many streams on one connection. There is no flow
-control, as in the implementation that kubectl has. Counterpart: the SPDY protocol draft 3.1.
+kubectl up to 1.29 speaks SPDY for exec and attach, up to 1.30 to forward ports, and from 1.31 on it forwards ports by
+SPDY inside a WebSocket: many streams on one connection. There is no flow control, as in the implementation that kubectl
+has. Counterpart: the SPDY protocol draft 3.1.
 """
 
 import zlib
@@ -196,6 +197,11 @@ def ping_frame(number: int) -> bytes:
 def reset_frame(stream: int, code: int = 5) -> bytes:
     """Give a stream up; 5 is CANCEL."""
     return _frame(_RST_STREAM, 0, stream.to_bytes(4, "big") + code.to_bytes(4, "big"))
+
+
+def goaway_frame() -> bytes:
+    """No more streams are taken; the connection ends in order."""
+    return _frame(_GOAWAY, 0, bytes(8))
 
 
 def _frame(kind: int, flags: int, body: bytes) -> bytes:

@@ -8,7 +8,10 @@ import orjson
 import pytest
 from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestServer
+from multidict import CIMultiDict
+from yarl import URL
 
+from miniplane import upgrade
 from miniplane.api.wellknown import KUBELET_ADDRESS, REFUSAL
 from tests.contract.api.conftest import Api, pod
 
@@ -48,12 +51,25 @@ async def stream(request: web.Request) -> web.StreamResponse:
     return socket
 
 
+async def spdy(request: web.Request) -> web.StreamResponse:
+    """Tells the protocols that it was asked with and echoes bytes until `end`."""
+    if "refuse" in request.query.getall("command", []):
+        raise web.HTTPBadRequest(text="not running")
+    name = "X-Stream-Protocol-Version"
+    taken = await upgrade.take(request, {"Upgrade": "SPDY/3.1", name: ", ".join(request.headers.getall(name))})
+    while (data := await taken.read()) != b"end":
+        await taken.write(b"echo " + data)
+    await taken.close()
+    return taken.response
+
+
 @pytest.fixture
 async def kubelet(api: Api) -> AsyncIterator[None]:
     """A kubelet that node-1 tells the address of, with a pod of two containers on it."""
     app = web.Application()
     app.router.add_get("/containerLogs/default/web/{container}", logs)
     app.router.add_get("/exec/default/web/{container}", stream)
+    app.router.add_post("/exec/default/web/{container}", spdy)
     app.router.add_get("/attach/default/web/{container}", stream)
     app.router.add_get("/portForward/default/web", stream)
     app.router.add_get("/tables", tables)
@@ -141,9 +157,25 @@ async def test_a_refused_stream_says_why(api: Api) -> None:
         assert data[:1] == b"\x03"
         status = orjson.loads(data[1:])
         assert (status["status"], status["reason"], status["message"]) == ("Failure", "BadRequest", "not running")
-    async with api.session.post(f"{api.url}{PODS}/web/exec?container=web", headers=SPDY) as response:
+    async with api.session.post(f"{api.url}{PODS}/web/exec?container=web&command=refuse", headers=SPDY) as response:
         assert response.status == 400
-        assert "WebSocket, not SPDY" in (await response.json())["message"]
+        assert (await response.json())["message"] == "not running"
+
+
+@pytest.mark.usefixtures("kubelet")
+async def test_spdy_is_passed_on_as_bytes(api: Api) -> None:
+    """A client that asks for SPDY has the kubelet's connection: protocol and bytes are those of the two ends."""
+    url = URL(api.url)
+    headers = CIMultiDict({"Host": url.authority, "X-Stream-Protocol-Version": "v4.channel.k8s.io"} | SPDY)
+    headers.add("X-Stream-Protocol-Version", "v3.channel.k8s.io")
+    asked = upgrade.Asked(method="POST", target=f"{PODS}/web/exec?container=web&command=cat", headers=headers)
+    peer = await upgrade.connect(url.host or "", url.port or 0, asked, tls=None, timeout_s=5)
+    assert peer.headers["X-Stream-Protocol-Version"] == "v4.channel.k8s.io, v3.channel.k8s.io"
+    await peer.write(b"\x00\xff")
+    assert await peer.read() == b"echo \x00\xff"
+    await peer.write(b"end")
+    assert await peer.read() == b""
+    await peer.close()
 
 
 @pytest.mark.usefixtures("kubelet")
