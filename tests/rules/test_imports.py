@@ -18,9 +18,15 @@ SERVERS = (
     "agents/ingress/",
     "agents/dns/server.py",  # health and readiness, as CoreDNS has them
     "miniplane/observe/health.py",
+    "miniplane/upgrade.py",  # takes over connections of both servers
     "agents/node.py",  # starts the kubelet's server
 )
-CLIENTS = ("miniplane/client/", "agents/ingress/", "apiserver/http/proxy.py")  # the proxy speaks to kubelets
+CLIENTS = (
+    "miniplane/client/",
+    "agents/ingress/",
+    "apiserver/http/proxy.py",  # speaks to kubelets
+    "apiserver/http/podproxy.py",  # speaks to pods, by way of kubelets
+)
 
 
 def name(path: Path) -> str:
