@@ -10,12 +10,24 @@ from miniplane.dataplane import offline
 from miniplane.dataplane.cluster import KINDS as NETWORK_KINDS
 from miniplane.dataplane.offline import World
 from miniplane.dataplane.tierviews import KINDS as CLUSTER_POLICIES
-from miniplane.kinds import DEPLOYMENT, INGRESS, INGRESS_CLASS, KINDS, REPLICA_SET
+from miniplane.kinds import (
+    DEPLOYMENT,
+    GATEWAY,
+    HTTP_ROUTE,
+    INGRESS,
+    INGRESS_CLASS,
+    KINDS,
+    REFERENCE_GRANT,
+    REPLICA_SET,
+)
 
 READ: tuple[Kind, ...] = (
     *(kind for kind in KINDS if kind.kind in (*NETWORK_KINDS, *CLUSTER_POLICIES)),
     INGRESS,
     INGRESS_CLASS,
+    GATEWAY,
+    HTTP_ROUTE,
+    REFERENCE_GRANT,
     DEPLOYMENT,
     REPLICA_SET,
 )

@@ -47,6 +47,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("trace", "trace", "explain the path of a packet, hop by hop"),
         Command("reach", "reach", "tell who can talk to whom, check expectations, compare"),
         Command("lint", "lint", "find what leads nowhere or never matters: lint network"),
+        Command("haproxy", "haproxy", "print the routes of Ingresses or of a Gateway for HAProxy"),
         Command("tables", "tables", "show a node's compiled rules, as nft text or in words"),
         Command("shell", "shell", "look around in the network of a pod or a node: shell POD -- ip route"),
     ),

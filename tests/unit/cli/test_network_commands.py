@@ -36,6 +36,7 @@ CASES = {
     "trace-url.txt": (1, ["trace", "external", "http://shop.example.com/api/items"]),
     "trace.svg": (1, ["trace", "deploy/web", "http://shop.example.com/api/items", "-n", "shop", "-o", "svg"]),
     "trace-all.svg": (0, ["trace", "shop/web-0", "svc/shop/api", "--all-backends", "--reply", "-o", "svg"]),
+    "haproxy.cfg": (0, ["haproxy"]),
     "tables-service.nft": (0, ["tables", "node-1", "--service", "api", "-n", "shop"]),
     "tables-policy.txt": (0, ["tables", "node-1", "--policy", "shop/api", "-o", "explain"]),
     "lint.txt": (0, ["lint", "network"]),
