@@ -32,6 +32,7 @@ from . import (
     resourcequota,
     serviceaccount,
     serviceaccounttokens,
+    statefulset,
     tainteviction,
 )
 from .scheduler import scheduler
@@ -49,6 +50,7 @@ CONTROLLERS: tuple[Callable[[Settings], On], ...] = (
     lambda _: replicaset.controller(),
     lambda _: replicationcontroller.controller(),
     lambda _: daemonset.controller(),
+    lambda _: statefulset.controller(),
     lambda _: scheduler.controller(),
     lambda _: endpointslice.on,
     lambda _: endpoints.on,

@@ -90,14 +90,15 @@ class Claim:
     release: list[Object] = field(default_factory=list)
 
 
-def claim(owner: Object, selector: LabelSelector, controlled: Iterable[Object], orphaned: Iterable[Object]) -> Claim:
-    """Sort pods: `controlled` by this owner, `orphaned` in its namespace."""
+def claim(
+    owner: Object, belongs: Callable[[Object], bool], controlled: Iterable[Object], orphaned: Iterable[Object]
+) -> Claim:
+    """Sort pods: `controlled` by this owner, `orphaned` in its namespace; it wants those that `belongs` says."""
     claimed = Claim()
     for pod in controlled:
-        matches = selector.matches(meta.labels(pod))
-        (claimed.own if matches or meta.is_deleted(owner) else claimed.release).append(pod)
+        (claimed.own if meta.is_deleted(owner) or belongs(pod) else claimed.release).append(pod)
     if not meta.is_deleted(owner):
-        claimed.adopt = [pod for pod in orphaned if is_active(pod) and selector.matches(meta.labels(pod))]
+        claimed.adopt = [pod for pod in orphaned if is_active(pod) and belongs(pod)]
     return claimed
 
 
@@ -127,10 +128,13 @@ class Expected:
 
 
 class PodKeeper:
-    """Finds, adopts, makes and removes the pods of the owners of one kind; remembers its writes by the owner's uid."""
+    """Finds, adopts, makes and removes the pods of the owners of one kind; remembers its writes by the owner's uid.
 
-    def __init__(self, kind: Kind) -> None:
-        self.kind = kind
+    `fits(owner, pod)` is what a pod needs beside the labels that the owner's selector asks for.
+    """
+
+    def __init__(self, kind: Kind, fits: Callable[[Object, Object], bool] = lambda _owner, _pod: True) -> None:
+        self.kind, self._fits = kind, fits
         self._expected: dict[str, Expected] = {}
         self._uids: dict[Key, str] = {}
 
@@ -170,7 +174,12 @@ class PodKeeper:
         cache = ctx.cache(POD)
         controlled = cache.by_index("controller", meta.uid(owner))
         selector = selector_of(self.kind, owner)
-        found = claim(owner, selector, controlled, cache.by_index("controller", orphans(meta.namespace(owner))))
+        orphaned = cache.by_index("controller", orphans(meta.namespace(owner)))
+
+        def belongs(pod: Object) -> bool:
+            return selector.matches(meta.labels(pod)) and self._fits(owner, pod)
+
+        found = claim(owner, belongs, controlled, orphaned)
         if not found.adopt and not found.release:
             return found.own
         await self._settle_owners(owner, found, ctx)
