@@ -22,6 +22,7 @@ from . import (
     gateway,
     gatewayroutes,
     ingress,
+    job,
     loadbalancer,
     namespace,
     nodeipam,
@@ -34,6 +35,7 @@ from . import (
     serviceaccounttokens,
     statefulset,
     tainteviction,
+    ttlafterfinished,
 )
 from .scheduler import scheduler
 from .settings import Settings
@@ -51,6 +53,7 @@ CONTROLLERS: tuple[Callable[[Settings], On], ...] = (
     lambda _: replicationcontroller.controller(),
     lambda _: daemonset.controller(),
     lambda _: statefulset.controller(),
+    lambda _: job.controller(),
     lambda _: scheduler.controller(),
     lambda _: endpointslice.on,
     lambda _: endpoints.on,
@@ -62,6 +65,7 @@ CONTROLLERS: tuple[Callable[[Settings], On], ...] = (
     lambda settings: nodelifecycle.controller(settings.node_monitor_grace_s),
     lambda _: tainteviction.on,
     lambda _: resourcequota.on,
+    lambda _: ttlafterfinished.on,
     lambda _: namespace.on,
     lambda _: garbage.controller(),
     lambda _: podgc.controller(),
