@@ -10,7 +10,7 @@ from miniplane.api import meta
 from miniplane.api.kind import Object
 from miniplane.api.meta import Key
 from miniplane.errors import Conflict, NotFound
-from miniplane.kinds import NAMESPACE, NODE, POD
+from miniplane.kinds import NAMESPACE, NODE, POD, POD_DISRUPTION_BUDGET
 from miniplane.runtime import DONE, Context, On, Result, again
 
 from .demand import Demand
@@ -78,7 +78,7 @@ class Scheduler:
         self._parked[key] = demand.minds_others
         message, chosen = summary(len(view), fit.refusals.values()), None
         if fit.refusals:
-            why, chosen = self._make_room(demand, view, fit.refusals)
+            why, chosen = self._make_room(demand, view, fit.refusals, ctx)
             message = f"{message} preemption: {why}" if why else message
         await self._unschedulable(pod, message, chosen.node if chosen else "", ctx)
         for victim in chosen.victims if chosen else ():
@@ -86,10 +86,12 @@ class Scheduler:
         return again(RETRY_S)
 
     @staticmethod
-    def _make_room(demand: Demand, view: View, refusals: Mapping[str, Refusal]) -> tuple[str, Plan | None]:
+    def _make_room(
+        demand: Demand, view: View, refusals: Mapping[str, Refusal], ctx: Context
+    ) -> tuple[str, Plan | None]:
         if why := ineligible(demand, view):
             return why, None
-        found = plan(demand, view, refusals, ())
+        found = plan(demand, view, refusals, ctx.cache(POD_DISRUPTION_BUDGET))
         return ("", found) if found else (failure(refusals), None)
 
     async def _bind(self, demand: Demand, node: str, ctx: Context) -> Result:
@@ -160,7 +162,7 @@ class Scheduler:
 def controller() -> On:
     """The scheduler; one worker, as upstream: pods are placed one after the other."""
     on, scheduler = (
-        On("scheduler", workers=1, reads=(NAMESPACE,), component="default-scheduler"),
+        On("scheduler", workers=1, reads=(NAMESPACE, POD_DISRUPTION_BUDGET), component="default-scheduler"),
         Scheduler(),
     )
     also = [on.mapped(NODE, scheduler.all_parked), on.mapped(POD, scheduler.parked_by_pods)]
