@@ -29,6 +29,10 @@ class NoNameserver(LookupError):
     """The pod's resolv.conf has no nameserver."""
 
 
+class ServerFailure(LookupError):
+    """A nameserver says that it could not find out."""
+
+
 def hosts_file(pod: Object, ip: str, network: config.Network) -> str:
     """The pod's /etc/hosts."""
     spec = pod.get("spec") or {}
@@ -71,7 +75,8 @@ class Resolver:
     async def addresses(self, name: str) -> list[str]:
         """The addresses of a name, IPv4 first; an address is its own answer.
 
-        Raises `LookupError` if there is no such name, `TimeoutError` if no nameserver answered.
+        Raises `LookupError` if there is no such name, `ServerFailure` if that could not be found out, `TimeoutError` if
+        no nameserver answered.
         """
         if _is_address(name):
             return [name]
@@ -87,6 +92,8 @@ class Resolver:
                     break
                 if found := addresses_in(answer):
                     return found
+                if answer.rcode() == dns.rcode.SERVFAIL:
+                    failed = ServerFailure(name)
                 if answer.rcode() != dns.rcode.NOERROR:
                     break
         raise failed

@@ -6,7 +6,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.reversename
 
-from ..resolver import NoNameserver
+from ..resolver import NoNameserver, ServerFailure
 from .base import Applets, Process, UsageError
 
 _NO_ANSWER = ";; connection timed out; no servers could be reached"
@@ -25,6 +25,9 @@ async def nslookup(process: Process) -> int:
         answer, asked = await _ask(process, name, _type(kind), server)
     except (TimeoutError, NoNameserver):
         process.print(_NO_ANSWER)
+        return 1
+    except ServerFailure:
+        process.print(f"** server can't find {name}: SERVFAIL")
         return 1
     except LookupError:
         process.print(f"** server can't find {name}: NXDOMAIN")

@@ -12,7 +12,7 @@ import pytest
 from agents.dns.exchange import Exchange
 from agents.dns.forward import Forwarder
 from agents.dns.server import DnsServer, Responder
-from agents.kubelet.resolver import Resolver
+from agents.kubelet.resolver import Resolver, ServerFailure
 from miniplane.dataplane.dns_config import Forwarding, Server
 from miniplane.dataplane.dns_directory import Directory
 from miniplane.dataplane.dns_resolv import ResolvConf
@@ -159,6 +159,12 @@ async def test_without_upstreams_nobody_knows(bench: Bench) -> None:
     """Names that nobody can be asked for fail, they do not hang."""
     bench.forwarder.forwarding = Forwarding()
     assert (await bench.ask("www.example")).rcode() == dns.rcode.SERVFAIL
+    resolver = Resolver(bench.resolver._link, ResolvConf(("10.244.1.2",)))
+    with pytest.raises(ServerFailure):
+        await resolver.addresses("www.example.")
+    with pytest.raises(LookupError) as gone:
+        await resolver.addresses("no.default.svc.cluster.local.")
+    assert not isinstance(gone.value, ServerFailure)
 
 
 async def test_an_alias_is_followed_outside(bench: Bench) -> None:
