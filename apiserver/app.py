@@ -42,6 +42,7 @@ from .http.middleware.errors import errors
 from .http.middleware.flow import flow
 from .http.middleware.metrics import metrics
 from .http.middleware.request_id import request_id
+from .http.podproxy import PodProxy
 from .http.proxy import NodeProxy
 from .http.render import Renderer
 from .http.routes import parse
@@ -124,6 +125,7 @@ def compose(
             renderer=renderer,
             watches=watches,
             proxy=proxy,
+            pod_proxy=PodProxy(reader, kubelets, random),
             reviews=Reviews(decoder, authorizer, authenticator),
             token_requests=TokenRequests(pipeline, accounts),
             authorizer=authorizer,

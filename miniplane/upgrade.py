@@ -104,6 +104,16 @@ class Opened:
         self._reader = reader
         self._writer = writer
 
+    async def upgrade(self, asked: "Asked") -> CIMultiDictProxy[str]:
+        """Have what is behind the connection upgraded too; the headers of its 101. Raises OSError, Refused."""
+        return (await handshake(self._reader, self._writer, asked)).headers
+
+    def hand_over(self, protocol: asyncio.Protocol) -> None:
+        """Let another protocol speak on the connection; nothing may have been read from it."""
+        transport = self._writer.transport
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+
     async def read(self) -> bytes:
         """See `Bytes`."""
         return await self._reader.read(_READ)
@@ -197,9 +207,13 @@ async def join(one: Bytes, other: Bytes) -> None:
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        await stop(*tasks)
-        await one.close()
-        await other.close()
+        try:
+            await stop(*tasks)
+        finally:  # also when cancelled while it waits
+            try:
+                await one.close()
+            finally:
+                await other.close()
 
 
 async def _pump(source: Bytes, sink: Bytes) -> None:

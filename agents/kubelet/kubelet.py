@@ -10,6 +10,7 @@ from miniplane.api import meta
 from miniplane.api.kind import Object
 from miniplane.observe import logs
 
+from ..network.base import Link
 from ..network.ipam import Ipam
 from .host import Host
 from .pods import PodWorker
@@ -59,6 +60,11 @@ class Kubelet:
 
     def __iter__(self) -> Iterator[PodWorker]:
         return iter(self._workers.values())
+
+    @property
+    def host_link(self) -> Link:
+        """The node's own place in the network."""
+        return self._host.network.host()
 
     def find(self, namespace: str, name: str) -> PodWorker | None:
         """The worker of the pod of that name."""

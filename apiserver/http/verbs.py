@@ -19,6 +19,7 @@ from ..registry.reviews import Reviews
 from ..registry.subresources import Subresources, scale_of
 from ..registry.tokenrequests import TokenRequests
 from .call import Call, Response
+from .podproxy import PodProxy
 from .proxy import NodeProxy
 from .render import Renderer
 from .routes import Route, is_watch
@@ -40,6 +41,7 @@ class Resources:
     renderer: Renderer
     watches: Watches
     proxy: NodeProxy
+    pod_proxy: PodProxy
     reviews: Reviews
     token_requests: TokenRequests
     authorizer: Authorizer
@@ -139,6 +141,8 @@ class Verbs:
     async def _serve_below(self, call: Call, route: Route, kind: Kind, target: Target) -> Response:
         if self._resources.proxy.serves(kind, route.subresource):
             return await self._resources.proxy.serve(call, route, self._resources.pipeline.require(target).obj)
+        if self._resources.pod_proxy.serves(kind, route.subresource):
+            return await self._resources.pod_proxy.serve(call, route)
         subresource = kind.subresource(route.subresource)
         if subresource is None or route.rest:
             raise path_not_found()

@@ -57,6 +57,12 @@ STATUS = Subresource("status")
 SCALE = Subresource("scale", group_version_kind=("autoscaling", "v1", "Scale"))
 
 
+def proxy(options: str) -> Subresource:
+    """The subresource `proxy`, whose body is the backend's; `options` is the kind of its query."""
+    verbs = ("create", "delete", "get", "patch", "update")
+    return Subresource("proxy", verbs=verbs, group_version_kind=("", "v1", options))
+
+
 def _nothing(new: Object, old: Object | None) -> None: ...
 
 

@@ -19,6 +19,7 @@ from miniplane.observe import logs, metrics
 from ..containers import Container
 from ..kubelet import Kubelet
 from ..pods import PodWorker
+from . import dial as dial_
 from . import exec as exec_
 from . import log as log_
 from . import portforward
@@ -58,6 +59,7 @@ class Server:
                 web.get("/metrics", self._metrics),
                 web.get("/tables", self._show_tables),
                 web.get("/pods", self._pods),
+                web.post("/dial", self._dial),
                 web.get(f"/containerLogs{place}/{{container}}", self._logs),
                 *(
                     route(path, handler)
@@ -89,6 +91,9 @@ class Server:
     async def _pods(self, _: web.Request) -> web.Response:
         items = [worker.pod for worker in self._kubelet]
         return web.json_response({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items})
+
+    async def _dial(self, request: web.Request) -> web.StreamResponse:
+        return await dial_.dial(request, self._kubelet.host_link)
 
     def _worker(self, request: web.Request) -> PodWorker:
         place = (request.match_info["namespace"], request.match_info["pod"])

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from miniplane.api import meta
-from miniplane.api.kind import STATUS, Column, Kind, Object, Scope, Strategy
+from miniplane.api.kind import STATUS, Column, Kind, Object, Scope, Strategy, proxy
 from miniplane.api.table import AGE, NAME
 from miniplane.api.validation import FieldError, Path, duplicate, forbidden, invalid
 from miniplane.kinds.addresses import parse_block, valid_block
@@ -123,7 +123,7 @@ NODE = Kind(
         _info("Kernel-Version", "kernelVersion", "<unknown>"),
         _info("Container-Runtime", "containerRuntimeVersion", "<unknown>"),
     ),
-    subresources=(STATUS,),
+    subresources=(STATUS, proxy("NodeProxyOptions")),
     defaults=defaults,
     strategy=Strategy(validate=validate, validate_status=validate_status),
 )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from miniplane.api.kind import STATUS, Column, Kind, Object, Scope, Strategy, Subresource
+from miniplane.api.kind import STATUS, Column, Kind, Object, Scope, Strategy, Subresource, proxy
 from miniplane.api.names import is_dns_subdomain
 from miniplane.api.table import AGE, NAME
 from miniplane.api.validation import FieldError, Path, duplicate, forbidden, invalid, required
@@ -238,6 +238,7 @@ POD = Kind(
         Subresource("exec", verbs=("create", "get"), group_version_kind=("", "v1", "PodExecOptions")),
         Subresource("attach", verbs=("create", "get"), group_version_kind=("", "v1", "PodAttachOptions")),
         Subresource("portforward", verbs=("create", "get"), group_version_kind=("", "v1", "PodPortForwardOptions")),
+        proxy("PodProxyOptions"),
         Subresource("binding", verbs=("create",), group_version_kind=("", "v1", "Binding")),
         Subresource("eviction", verbs=("create",), group_version_kind=("policy", "v1", "Eviction")),
     ),

@@ -8,7 +8,7 @@ may ask for, what stays when it does not say, and what goes with a change of typ
 from collections.abc import Sequence
 from datetime import datetime
 
-from miniplane.api.kind import STATUS, Column, Kind, Object, Scope, Strategy
+from miniplane.api.kind import STATUS, Column, Kind, Object, Scope, Strategy, proxy
 from miniplane.api.table import AGE, NAME
 from miniplane.api.validation import FieldError
 from miniplane.kinds.core.servicerules import (
@@ -218,7 +218,10 @@ SERVICE = Kind(
         AGE,
         Column("Selector", _selector, priority=1, description="The labels of its pods."),
     ),
-    subresources=(STATUS,),
+    subresources=(
+        STATUS,
+        proxy("ServiceProxyOptions"),
+    ),
     defaults=defaults,
     strategy=Strategy(
         returns_deleted=True,

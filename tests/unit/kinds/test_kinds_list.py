@@ -105,6 +105,7 @@ def test_subresources_of_pods() -> None:
         "exec": ("", "v1", "PodExecOptions"),
         "attach": ("", "v1", "PodAttachOptions"),
         "portforward": ("", "v1", "PodPortForwardOptions"),
+        "proxy": ("", "v1", "PodProxyOptions"),
         "binding": ("", "v1", "Binding"),
         "eviction": ("policy", "v1", "Eviction"),
     }

@@ -4,14 +4,18 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import aiohttp
 import pytest
 from aiohttp import web
+from multidict import CIMultiDict
 from prometheus_client import CollectorRegistry
+from yarl import URL
 
 from agents.kubelet.kubelet import Addresses, Kubelet
 from agents.kubelet.server.app import Server, organisations
+from miniplane import upgrade
 from miniplane.api.kind import Object
 from tests.unit.kubelet.fakes import settle
 from tests.unit.kubelet.test_pods import NGINX, World, shell
@@ -260,3 +264,31 @@ def test_organisations_of_a_certificate() -> None:
     subject = ((("organizationName", "system:masters"),), (("commonName", "kube-apiserver"),))
     assert organisations({"subject": subject}) == ["system:masters"]
     assert organisations({}) == []
+
+
+async def dialled(site: Site, **query: str) -> upgrade.Opened:
+    """A connection that the node has made."""
+    url = URL(site.url)
+    target = f"/dial?{urlencode(query)}"
+    headers = CIMultiDict({"Host": url.authority, "Connection": "Upgrade", "Upgrade": "tcp"})
+    asked = upgrade.Asked(method="POST", target=target, headers=headers)
+    return await upgrade.connect(url.host or "", url.port or 0, asked, tls=None, timeout_s=5)
+
+
+async def test_dial_reaches_a_pod(site: Site) -> None:
+    """The node connects to a pod's address and passes bytes; a closed port is told."""
+    await site.run(NGINX)
+    link = next(iter(site.kubelet)).link
+    assert link is not None
+    peer = await dialled(site, host=link.ip, port="80")
+    await peer.write(b"GET /hostname HTTP/1.0\r\n\r\n")
+    text = b""
+    while data := await peer.read():
+        text += data
+    await peer.close()
+    assert text.endswith(b"\r\n\r\np")
+    with pytest.raises(upgrade.Refused) as caught:
+        await dialled(site, host=link.ip, port="81")
+    assert caught.value.body.decode() == f"dial tcp {link.ip}:81: connect: connection refused"
+    async with site.session.post(f"{site.url}/dial?host=x&port=80") as answer:
+        assert answer.status == 400
