@@ -68,11 +68,18 @@ class Backend:
 
 def parse_name(text: str, what: str) -> tuple[str, str, str]:
     """Scheme, name and port of `[scheme:]name[:port]`. Raises BadRequest."""
-    parts = text.split(":")
-    scheme, name, port = [*parts, "", ""][:3] if len(parts) == 3 else ["", *parts, ""][:3]  # noqa: PLR2004
-    if len(parts) > 3 or scheme not in _SCHEMES or not name:  # noqa: PLR2004  scheme, name, port
+    match text.split(":"):
+        case [name]:
+            found = ("", name, "")
+        case [name, port]:
+            found = ("", name, port)
+        case [scheme, name, port] if scheme in _SCHEMES:
+            found = (scheme, name, port)
+        case _:
+            found = ("", "", "")
+    if not found[1]:
         raise bad_request(f'invalid {what} request "{text}"')
-    return scheme, name, port
+    return found
 
 
 class PodProxy:
