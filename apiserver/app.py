@@ -20,7 +20,7 @@ from miniplane.kinds import POD_DISRUPTION_BUDGET
 from miniplane.observe.metrics import CollectorRegistry
 from miniplane.tokens import Key, new_key
 
-from .admission import certificates, escalation, quota
+from .admission import certificates, escalation, policies, quota
 from .admission.chain import Chain
 from .admission.plugins import PLUGINS
 from .auditlog import AuditLog
@@ -102,10 +102,19 @@ def compose(
     authenticator = Authenticator(known, accounts)
     guard = escalation.plugin(Escalation(authorizer.rbac, authorizer))
     allocator = ServiceAllocator(store, settings.network, clock, random)
+    catalog = Catalog(store, registry)
     pipeline = Pipeline(
         store,
         decoder=decoder,
-        admission=Chain((*PLUGINS, guard, certificates.plugin(authorizer, clock), quota.plugin())),
+        admission=Chain(
+            (
+                *PLUGINS,
+                guard,
+                certificates.plugin(authorizer, clock),
+                policies.plugin(lambda version, kind: catalog.registry.by_kind(version, kind)),
+                quota.plugin(),
+            )
+        ),
         companions=Companions((allocator,)),
         clock=clock,
         random=random,
@@ -132,7 +141,6 @@ def compose(
             body_timeout_s=settings.body_timeout_s,
         )
     )
-    catalog = Catalog(store, registry)
     documents = Documents(
         catalog.get, lambda: schemas, urlsplit(settings.server_url).netloc or f"{settings.host}:{settings.port}"
     )

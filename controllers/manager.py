@@ -12,6 +12,7 @@ from miniplane.runtime import Leader, Manager, On, serve
 
 from . import (
     addons,
+    admissionpolicies,
     certificates,
     clusterroles,
     cronjob,
@@ -69,6 +70,7 @@ CONTROLLERS: tuple[Callable[[Settings], On], ...] = (
     lambda settings: nodelifecycle.controller(settings.node_monitor_grace_s),
     lambda _: tainteviction.on,
     lambda _: resourcequota.on,
+    lambda _: admissionpolicies.on,
     lambda _: ttlafterfinished.on,
     lambda _: namespace.on,
     lambda _: garbage.controller(),

@@ -9,6 +9,7 @@ from . import (
     namespaces,
     noderestriction,
     podsecurity,
+    policies,
     priority,
     runtimeclass,
     serviceaccounts,
@@ -31,4 +32,6 @@ PLUGINS = (
     storageclass.PLUGIN,
     runtimeclass.PLUGIN,
     ingressclass.PLUGIN,
+    policies.SYNTAX,
+    policies.ACTIONS,
 )
