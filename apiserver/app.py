@@ -111,7 +111,7 @@ def compose(
                 *PLUGINS,
                 guard,
                 certificates.plugin(authorizer, clock),
-                policies.plugin(lambda version, kind: catalog.registry.by_kind(version, kind)),
+                policies.plugin(catalog.get),
                 quota.plugin(),
             )
         ),

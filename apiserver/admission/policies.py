@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from miniplane.api import cel
-from miniplane.api.kind import Kind, Object
+from miniplane.api.kind import Object, Registry
 from miniplane.api.matching import Question, matches
 from miniplane.api.selectors import LabelSelector
 from miniplane.errors import ApiError, Cause, Reason, forbidden, invalid
@@ -29,8 +29,8 @@ _REASONS = {
     "Invalid": Reason.INVALID,
     "RequestEntityTooLarge": Reason.REQUEST_ENTITY_TOO_LARGE,
 }
-FindKind = Callable[[str, str], Kind | None]
-"""The kind of an apiVersion and kind."""
+Kinds = Callable[[], Registry]
+"""The kinds that are served now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,8 @@ def _message(validation: Object, expression: str, evaluation: Evaluation) -> str
 class Policies:
     """The check of one server."""
 
-    def __init__(self, find_kind: FindKind) -> None:
-        self._find_kind = find_kind
+    def __init__(self, kinds: Kinds) -> None:
+        self._kinds = kinds
 
     def check(self, attributes: Attributes) -> None:
         """Ask every bound policy; the first that denies refuses the write."""
@@ -137,7 +137,7 @@ class Policies:
         wanted, reference = spec.get("paramKind"), bound.get("paramRef")
         if not wanted or not reference:
             return [None]
-        kind = self._find_kind(wanted["apiVersion"], wanted["kind"])
+        kind = self._kinds().by_kind(wanted["apiVersion"], wanted["kind"])
         if kind is None:
             return Denial(
                 f"failed to find resource referenced by paramKind: '{wanted['apiVersion']}, {wanted['kind']}'"
@@ -264,11 +264,11 @@ ACTIONS = Plugin(
 )
 
 
-def plugin(find_kind: FindKind) -> Plugin:
+def plugin(kinds: Kinds) -> Plugin:
     """The plugin of one server."""
     return Plugin(
         "ValidatingAdmissionPolicy",
         operations=frozenset(Operation),
         subresources=frozenset(("*",)),
-        validate=Policies(find_kind).check,
+        validate=Policies(kinds).check,
     )
