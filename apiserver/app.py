@@ -100,21 +100,12 @@ def compose(
     known = tokens.load(Path(settings.token_file)) if settings.token_file else tokens.Tokens({})
     accounts = Accounts(store, key or Key(new_key()), clock, settings.service_account_issuer, settings.api_audiences)
     authenticator = Authenticator(known, accounts)
-    guard = escalation.plugin(Escalation(authorizer.rbac, authorizer))
     allocator = ServiceAllocator(store, settings.network, clock, random)
     catalog = Catalog(store, registry)
     pipeline = Pipeline(
         store,
         decoder=decoder,
-        admission=Chain(
-            (
-                *PLUGINS,
-                guard,
-                certificates.plugin(authorizer, clock),
-                policies.plugin(catalog.get),
-                quota.plugin(),
-            )
-        ),
+        admission=_admission(authorizer, clock, catalog),
         companions=Companions((allocator,)),
         clock=clock,
         random=random,
@@ -165,6 +156,19 @@ def compose(
         return await handler(call)
 
     return App(serve, pipeline, registry, reader, watches, proxy, Definitions(store, catalog, deleter))
+
+
+def _admission(authorizer: Authorizer, clock: Clock, catalog: Catalog) -> Chain:
+    """The plugins of every server, and behind them those that need what this one has; quotas last, as upstream."""
+    return Chain(
+        (
+            *PLUGINS,
+            escalation.plugin(Escalation(authorizer.rbac, authorizer)),
+            certificates.plugin(authorizer, clock),
+            policies.plugin(catalog.get),
+            quota.plugin(),
+        )
+    )
 
 
 def _auditing(
