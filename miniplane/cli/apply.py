@@ -10,13 +10,14 @@ from dataclasses import replace
 from typing import Any
 
 from miniplane.api import meta, wellknown
-from miniplane.api.kind import Kind, Object
+from miniplane.api.kind import Kind, Object, Registry
 from miniplane.cli import printers, resources
 from miniplane.cli.failures import Failures
 from miniplane.cli.session import add_connection, connect
-from miniplane.client import Client, requests
+from miniplane.client import Client, discover, requests
 from miniplane.client.requests import PatchType
 from miniplane.errors import NotFound
+from miniplane.kinds import REGISTRY
 
 DRY = {"none": "", "server": "All"}
 
@@ -36,9 +37,9 @@ def run(given: argparse.Namespace) -> int:
     return connect(given, lambda client, namespace: work(client, namespace, given))
 
 
-def placed(obj: Object, namespace: str) -> tuple[Kind, Object]:
+def placed(known: Registry, obj: Object, namespace: str) -> tuple[Kind, Object]:
     """An object of a manifest with its kind, in the namespace that the command means if it names none."""
-    kind = resources.kind_of(obj)
+    kind = resources.kind_of(known, obj)
     if kind.namespaced and not meta.namespace(obj):
         obj = {**obj, "metadata": {**obj.get("metadata", {}), "namespace": namespace}}
     return kind, obj
@@ -51,9 +52,10 @@ def _say(kind: Kind, name: str, what: str, given: argparse.Namespace) -> None:
 
 async def _create(client: Client, namespace: str, given: argparse.Namespace) -> int:
     failures = Failures()
-    for obj in resources.load(given.filename):
-        kind, wanted = placed(obj, namespace)
+    objects, known = resources.load(given.filename), await discover(client)
+    for obj in objects:
         with failures:
+            kind, wanted = placed(known, obj, namespace)
             made = await _made(client, kind, wanted, dry_run=given.dry_run == "server")
             _say(kind, meta.name(made), "created", given)
     return failures.code
@@ -61,9 +63,10 @@ async def _create(client: Client, namespace: str, given: argparse.Namespace) -> 
 
 async def _apply(client: Client, namespace: str, given: argparse.Namespace) -> int:
     failures = Failures()
-    for obj in resources.load(given.filename):
-        kind, wanted = placed(obj, namespace)
+    objects, known = resources.load(given.filename), await discover(client)
+    for obj in objects:
         with failures:
+            kind, wanted = placed(known, obj, namespace)
             what = await apply_one(client, kind, wanted, dry_run=given.dry_run == "server")
             _say(kind, meta.name(wanted), what, given)
     return failures.code
@@ -137,7 +140,7 @@ def _covers(now: Any, wanted: Any) -> bool:
 
 
 async def apply_all(client: Client, objects: list[Object], namespace: str = "default") -> None:
-    """Apply objects one after the other."""
+    """Apply objects of built-in kinds one after the other."""
     for obj in objects:
-        kind, wanted = placed(obj, namespace)
+        kind, wanted = placed(REGISTRY, obj, namespace)
         await apply_one(client, kind, wanted)

@@ -12,7 +12,7 @@ from miniplane.cli import printers, resources
 from miniplane.cli.apply import placed
 from miniplane.cli.failures import Failures
 from miniplane.cli.session import add_connection, connect
-from miniplane.client import Client
+from miniplane.client import Client, discover
 from miniplane.client.watch import Delete, InitApply, InitDone
 from miniplane.errors import NotFound
 
@@ -74,13 +74,14 @@ async def _delete_one(client: Client, kind: Kind, key: Key, given: argparse.Name
 
 async def _victims(client: Client, namespace: str, given: argparse.Namespace) -> AsyncIterator[tuple[Kind, Key]]:
     if given.filename:
-        for obj in reversed(resources.load(given.filename)):
-            kind, wanted = placed(obj, namespace)
+        objects, known = resources.load(given.filename), await discover(client)
+        for obj in reversed(objects):
+            kind, wanted = placed(known, obj, namespace)
             yield kind, meta.key_of(wanted)
         return
     if not given.words:
         raise ValueError("you must provide one or more resources by argument or filename (-f)")
-    for chosen in resources.parse(given.words):
+    for chosen in resources.parse(await discover(client), given.words):
         where = namespace if chosen.kind.namespaced else ""
         if not chosen.names and not (given.selector or given.all):
             raise ValueError("resource(s) were provided, but no name was specified")

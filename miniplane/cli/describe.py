@@ -11,7 +11,7 @@ from miniplane.api.kind import Kind, Object
 from miniplane.api.table import age
 from miniplane.cli import printers, resources
 from miniplane.cli.session import add_connection, connect
-from miniplane.client import Client
+from miniplane.client import Client, discover
 from miniplane.errors import NotFound
 from miniplane.kinds import EVENT
 
@@ -33,7 +33,7 @@ def run(given: argparse.Namespace) -> int:
 
 async def _describe(client: Client, namespace: str, given: argparse.Namespace) -> int:
     texts: list[str] = []
-    for wanted in resources.parse(given.words):
+    for wanted in resources.parse(await discover(client), given.words):
         where = namespace if wanted.kind.namespaced else ""
         objects = await _find(client, wanted, where, given.selector)
         texts += [await describe(client, wanted.kind, obj) for obj in objects]

@@ -4,6 +4,7 @@ import errno
 import sys
 from typing import Self
 
+from miniplane.cli.resources import UnknownKind
 from miniplane.errors import ApiError, Reason, Unavailable
 
 
@@ -32,6 +33,10 @@ class Failures:
         return self
 
     def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> bool:
+        if isinstance(error, UnknownKind):
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            self.code = 1
+            return True
         if not isinstance(error, ApiError) or isinstance(error, Unavailable):
             return False
         print(told(error), file=sys.stderr, flush=True)

@@ -8,12 +8,12 @@ from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
-from miniplane.api.kind import Kind, Object
+from miniplane.api.kind import Kind, Object, Registry
 from miniplane.api.meta import Key
 from miniplane.cli import printers, resources
 from miniplane.cli.resources import Wanted
 from miniplane.cli.session import add_connection, connect
-from miniplane.client import Client, requests
+from miniplane.client import Client, discover, requests
 from miniplane.client.requests import Request, Selection
 from miniplane.errors import NotFound
 
@@ -50,16 +50,16 @@ class _Query:
         return requests.list_(self.kind, self.selection)
 
 
-def _queries(given: argparse.Namespace, namespace: str) -> list[_Query]:
+def _queries(known: Registry, given: argparse.Namespace, namespace: str) -> list[_Query]:
     if given.filename:
-        named = [(resources.kind_of(obj), obj["metadata"]) for obj in resources.load(given.filename)]
+        named = [(resources.kind_of(known, obj), obj["metadata"]) for obj in resources.load(given.filename)]
         return [
             _Query(kind, metadata.get("namespace", namespace) if kind.namespaced else "", metadata["name"])
             for kind, metadata in named
         ]
     everywhere = "" if given.all_namespaces else namespace
     made: list[_Query] = []
-    for wanted in resources.parse(given.words):
+    for wanted in resources.parse(known, given.words):
         made += _queries_of(wanted, everywhere, given)
     return made
 
@@ -88,7 +88,8 @@ async def _raw(client: Client, path: str) -> int:
 
 
 async def _get(client: Client, namespace: str, given: argparse.Namespace) -> int:
-    queries = _queries(given, namespace)
+    known = await discover(client)
+    queries = _queries(known, given, namespace)
     if given.output in ("", "wide"):
         code = await _tables(client, queries, given)
         return await _watch(client, queries, given) if given.watch and not code else code
@@ -97,7 +98,7 @@ async def _get(client: Client, namespace: str, given: argparse.Namespace) -> int
         answer = await _fetch(client, query, given, {})
         objects += _items(answer, query) if answer is not None else []
     if given.output == "name":
-        print("\n".join(printers.identity(resources.kind_of(obj), obj["metadata"]["name"]) for obj in objects))
+        print("\n".join(printers.identity(resources.kind_of(known, obj), obj["metadata"]["name"]) for obj in objects))
     elif objects or not any(query.name for query in queries):
         print(printers.whole(objects, given.output, single=len(queries) == 1 and bool(queries[0].name)))
     return 0

@@ -7,7 +7,7 @@ from miniplane.api import meta
 from miniplane.api.kind import Object
 from miniplane.api.selectors import LabelSelector
 from miniplane.cli import resources
-from miniplane.client import Client
+from miniplane.client import Client, discover
 from miniplane.kinds import POD
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
@@ -19,7 +19,7 @@ async def find(client: Client, namespace: str, word: str) -> Object:
     Raises:
         ValueError: The object has no pods, or selects none by its nature.
     """
-    kind, name = resources.one([word] if "/" in word else ["pod", word])
+    kind, name = resources.one(await discover(client), [word]) if "/" in word else (POD, word)
     obj = await client.get(kind, name, namespace)
     if kind == POD:
         return obj

@@ -5,7 +5,7 @@ import argparse
 from miniplane.api.meta import Key
 from miniplane.cli import printers, resources
 from miniplane.cli.session import add_connection, connect
-from miniplane.client import Client
+from miniplane.client import Client, discover
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +21,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 async def _scale(client: Client, namespace: str, given: argparse.Namespace) -> int:
-    for wanted in resources.parse(given.words):
+    for wanted in resources.parse(await discover(client), given.words):
         if wanted.kind.subresource("scale") is None:
             raise ValueError(f"{wanted.kind.plural} can't be scaled")
         for name in wanted.names:

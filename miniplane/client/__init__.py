@@ -1,6 +1,7 @@
 """The only HTTP client of the API: requests as values, a client that sends them, watches as a state machine."""
 
 from miniplane.client.client import Client
+from miniplane.client.discovery import discover
 from miniplane.client.kubeconfig import Access, KubeconfigError
 from miniplane.client.requests import Page, PatchType, Request, Selection
 from miniplane.client.watch import Apply, Bookmark, Delete, Init, InitApply, InitDone, WatchEvent, watch
@@ -20,5 +21,6 @@ __all__ = [
     "Request",
     "Selection",
     "WatchEvent",
+    "discover",
     "watch",
 ]

@@ -7,18 +7,18 @@ import pytest
 from miniplane.cli import main, resources
 from miniplane.cli.apply import three_way
 from miniplane.cli.printers import aligned, identity, table
-from miniplane.kinds import DEPLOYMENT, POD, SERVICE
+from miniplane.kinds import DEPLOYMENT, POD, REGISTRY, SERVICE
 
 
 def test_kinds_and_names() -> None:
     """A list of kinds, a kind with names, and kind/name pairs are understood; categories open up."""
-    assert [item.kind for item in resources.parse(["pods,svc"])] == [POD, SERVICE]
-    assert resources.parse(["deploy", "a", "b"])[0].names == ("a", "b")
-    assert [(item.kind, item.names) for item in resources.parse(["pod/a", "svc/b"])] == [
+    assert [item.kind for item in resources.parse(REGISTRY, ["pods,svc"])] == [POD, SERVICE]
+    assert resources.parse(REGISTRY, ["deploy", "a", "b"])[0].names == ("a", "b")
+    assert [(item.kind, item.names) for item in resources.parse(REGISTRY, ["pod/a", "svc/b"])] == [
         (POD, ("a",)),
         (SERVICE, ("b",)),
     ]
-    assert {POD, SERVICE, DEPLOYMENT} <= {item.kind for item in resources.parse(["all"])}
+    assert {POD, SERVICE, DEPLOYMENT} <= {item.kind for item in resources.parse(REGISTRY, ["all"])}
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_kinds_and_names() -> None:
 def test_nonsense_is_told_in_kubectls_words(words: list[str], message: str) -> None:
     """An unknown kind, no kind and a mixture are errors that say what is wrong."""
     with pytest.raises(ValueError, match="^" + message):
-        resources.parse(words)
+        resources.parse(REGISTRY, words)
 
 
 def test_manifests_of_a_folder(tmp_path: Path) -> None:
