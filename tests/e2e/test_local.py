@@ -107,7 +107,7 @@ def test_a_second_start_is_refused(miniplane: Miniplane) -> None:
 
 def test_ctrl_c_stops_everything(miniplane: Miniplane) -> None:
     """SIGINT to a cluster in the foreground stops every program of it, in order, with exit code 0."""
-    command = [sys.executable, "-P", "-m", "miniplane", "up", "--nodes", "1"]
+    command = [sys.executable, "-P", "-m", "miniplane", "up", "--nodes", "1", "--dataplane", "userspace"]
     with subprocess.Popen(
         command,
         env=miniplane.environment,
