@@ -24,6 +24,8 @@ class Contents:
     objects: dict[Key, Object] = field(default_factory=dict)
     namespaces: Groups = field(default_factory=dict)
     indexes: dict[str, tuple[IndexBy, Groups]] = field(default_factory=dict)
+    labels: dict[tuple[str, str, str], dict[Key, Object]] | None = None
+    """Objects by namespace, label and value; made when somebody first selects by labels."""
     revision: int = 0
 
 
@@ -62,7 +64,19 @@ class Cache:
         found = self._contents.namespaces.get(namespace, {}) if namespace else self._contents.objects
         if selector is None:
             return [*found.values()]
+        if namespace and selector.exact:
+            found = self._labelled(namespace, selector)
         return [obj for obj in found.values() if selector.matches(meta.labels(obj))]
+
+    def _labelled(self, namespace: str, selector: LabelSelector) -> dict[Key, Object]:
+        """The fewest objects that the selector can be about, by one of its labels."""
+        contents = self._contents
+        if contents.labels is None:
+            contents.labels = {}
+            for key, obj in contents.objects.items():
+                _label(contents.labels, key, obj)
+        groups = (contents.labels.get((namespace, *label), {}) for label in selector.exact.items())
+        return min(groups, key=len)
 
     def by_index(self, name: str, value: str) -> Sequence[Object]:
         """The objects that the index `name` has under `value`. Raises KeyError for an unknown index."""
@@ -101,6 +115,10 @@ class Writer:
             if old is not None:
                 _unindex(index, key, old)
             _index(index, key, obj)
+        if contents.labels is not None:
+            if old is not None and meta.labels(old) != meta.labels(obj):
+                _unlabel(contents.labels, key, old)
+            _label(contents.labels, key, obj)
         return old
 
     def remove(self, key: Key) -> Object | None:
@@ -112,6 +130,8 @@ class Writer:
         _drop(contents.namespaces, key.namespace, key)
         for index in contents.indexes.values():
             _unindex(index, key, old)
+        if contents.labels is not None:
+            _unlabel(contents.labels, key, old)
         return old
 
 
@@ -125,6 +145,19 @@ def _unindex(index: tuple[IndexBy, Groups], key: Key, obj: Object) -> None:
     by, groups = index
     for value in by(obj):
         _drop(groups, value, key)
+
+
+def _label(labels: dict[tuple[str, str, str], dict[Key, Object]], key: Key, obj: Object) -> None:
+    for label in meta.labels(obj).items():
+        labels.setdefault((key.namespace, *label), {})[key] = obj
+
+
+def _unlabel(labels: dict[tuple[str, str, str], dict[Key, Object]], key: Key, obj: Object) -> None:
+    for label in meta.labels(obj).items():
+        if group := labels.get(place := (key.namespace, *label)):
+            group.pop(key, None)
+            if not group:
+                del labels[place]
 
 
 def _drop(groups: Groups, name: str, key: Key) -> None:

@@ -100,4 +100,8 @@ def test_a_cache_is_read_by_namespace_selector_and_index() -> None:
     informer.take(Delete(pod("z", 7, namespace="b")))
     assert cache.by_index("app", "web") == []
     assert {obj["metadata"]["name"] for obj in cache.by_index("app", "db")} == {"x", "y"}
+    assert [obj["metadata"]["resourceVersion"] for obj in cache.list("a", LabelSelector.parse("app=db"))] == ["2", "6"]
+    assert cache.list("a", LabelSelector.parse("app=web")) == []
+    assert cache.list("a", LabelSelector.parse("app=db,tier=front")) == []
+    assert cache.list("b", LabelSelector.parse("app=web")) == []
     assert cache.list("b") == []
