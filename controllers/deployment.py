@@ -80,7 +80,7 @@ def of_pod(pod: Object, ctx: Context) -> Iterable[Key]:
             yield key
 
 
-@on.reconcile(DEPLOYMENT, also=[on.owned(REPLICA_SET), on.mapped(POD, of_pod)])
+@on.reconcile(DEPLOYMENT, also=[on.owned(REPLICA_SET), on.mapped(POD, of_pod)], rest=3)
 async def deployments(key: Key, ctx: Context) -> Result:
     """Do the next step of one Deployment and tell its status."""
     deployment = ctx.cache(DEPLOYMENT).get(key)

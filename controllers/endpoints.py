@@ -15,13 +15,14 @@ from miniplane.errors import NotFound
 from miniplane.kinds import ENDPOINTS, POD, SERVICE
 from miniplane.runtime import DONE, Context, On, Result
 
-from .endpoints_of_pods import services_of_pod
+from .endpoints_of_pods import REST, SELECTED, selected, services_of_pod
 
 LIMIT = 1000
 OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"
 MANAGED_BY = {"endpoints.kubernetes.io/managed-by": "endpoint-controller"}
 
 on = On("endpoints", component="endpoint-controller")
+on.index(SERVICE, SELECTED, selected)
 
 
 def _address(endpoint: Object) -> Object:
@@ -73,7 +74,7 @@ def wanted_of(service: Object, pods: Sequence[Object], old: Object | None) -> Ob
     return {**before, "metadata": metadata, "subsets": subsets(service, pods)}
 
 
-@on.reconcile(SERVICE, also=[on.mapped(POD, services_of_pod), on.named(ENDPOINTS)])
+@on.reconcile(SERVICE, also=[on.mapped(POD, services_of_pod), on.named(ENDPOINTS)], rest=REST)
 async def endpoints(key: Key, ctx: Context) -> Result:
     """Bring the Endpoints of one Service in line with its pods; they share the Service's name."""
     service, old = ctx.cache(SERVICE).get(key), ctx.cache(ENDPOINTS).get(key)

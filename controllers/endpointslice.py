@@ -18,7 +18,7 @@ from miniplane.dataplane.endpoints import Port, families_of, grouped
 from miniplane.kinds import ENDPOINT_SLICE, NODE, POD, SERVICE
 from miniplane.runtime import DONE, Context, On, Result
 
-from .endpoints_of_pods import services_of_pod
+from .endpoints_of_pods import REST, SELECTED, selected, services_of_pod
 
 MANAGER = "endpointslice-controller.k8s.io"
 MAX_ENDPOINTS = 100
@@ -26,6 +26,7 @@ MAX_ENDPOINTS = 100
 HEADLESS = "service.kubernetes.io/headless"
 
 on = On("endpointslice", reads=[NODE], component="endpoint-slice-controller")
+on.index(SERVICE, SELECTED, selected)
 
 
 @dataclass(slots=True)
@@ -164,7 +165,7 @@ def has_slices(service: Object) -> bool:
     return bool(service["spec"].get("selector")) and service["spec"].get("type") != "ExternalName"
 
 
-@on.reconcile(SERVICE, also=[on.mapped(POD, services_of_pod), on.mapped(ENDPOINT_SLICE, service_of_slice)])
+@on.reconcile(SERVICE, also=[on.mapped(POD, services_of_pod), on.mapped(ENDPOINT_SLICE, service_of_slice)], rest=REST)
 async def endpoint_slices(key: Key, ctx: Context) -> Result:
     """Bring the slices of one Service in line with its pods."""
     service = ctx.cache(SERVICE).get(key)

@@ -18,7 +18,7 @@ from miniplane.api.meta import Key
 from miniplane.client import Selection
 from miniplane.errors import Conflict, NotFound
 from miniplane.kinds import CUSTOM_RESOURCE_DEFINITION, EVENT, KINDS, REGISTRY
-from miniplane.runtime import DONE, Context, On, Result, TemporaryError
+from miniplane.runtime import DONE, Change, ChangeMapper, Context, On, Result, TemporaryError
 
 from .custom_kinds import custom_kinds
 
@@ -27,6 +27,7 @@ SWEEP_S = 3.0
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 COLLECTED = tuple(kind for kind in KINDS if kind.stored != EVENT and kind.face is None)
 """Events point at objects without being owned; upstream leaves them out too."""
+_BY_WORD = {word: [kind for kind in COLLECTED if kind.kind == word] for word in {kind.kind for kind in COLLECTED}}
 
 
 def owner_index(obj: Object) -> Iterable[str]:
@@ -184,23 +185,40 @@ async def _drop_finalizer(kind: Kind, obj: Object, finalizer: str, ctx: Context)
 
 
 class Related:
-    """Which objects of `kind` a change of another object concerns: its dependents when it goes, its owners."""
+    """Which objects a change of one of `kind` concerns: its dependents when it goes, its owners.
 
-    def __init__(self, kind: Kind, other: Kind) -> None:
-        self._kind, self._other = kind, other
+    The controller of every kind asks about every change, so what was found is kept until the next one.
+    """
 
-    def keys(self, obj: Object, ctx: Context) -> Iterable[Key]:
-        """The mapper."""
-        present = ctx.cache(self._other).get(meta.key_of(obj))
-        if present is None or meta.uid(present) != meta.uid(obj) or waits_for_dependents(obj):
-            for dependent in ctx.cache(self._kind).by_index("owner", meta.uid(obj)):
-                yield meta.key_of(dependent)
-        for reference in meta.owner_references(obj):
-            if reference.get("kind") != self._kind.kind:
-                continue
-            key = key_of_owner(reference, obj, self._kind)
-            if waits_for_dependents(ctx.cache(self._kind).get(key)):
-                yield key
+    def __init__(self, kind: Kind) -> None:
+        self._kind = kind
+        self._change: Change | None = None
+        self._found: dict[Kind, set[Key]] = {}
+
+    def of(self, wanted: Kind) -> ChangeMapper:
+        """The mapper to objects of `wanted`."""
+
+        def keys(change: Change, ctx: Context) -> Iterable[Key]:
+            if change is not self._change:
+                self._found = self._find(change, ctx)
+                self._change = change
+            return self._found.get(wanted, ())
+
+        return keys
+
+    def _find(self, change: Change, ctx: Context) -> dict[Kind, set[Key]]:
+        found: dict[Kind, set[Key]] = {}
+        for obj in change.states:
+            present = ctx.cache(self._kind).get(meta.key_of(obj))
+            if present is None or meta.uid(present) != meta.uid(obj) or waits_for_dependents(obj):
+                for kind, dependent in dependents(meta.uid(obj), ctx):
+                    found.setdefault(kind, set()).add(meta.key_of(dependent))
+            for reference in meta.owner_references(obj):
+                for kind in _BY_WORD.get(reference.get("kind", ""), ()):
+                    key = key_of_owner(reference, obj, kind)
+                    if waits_for_dependents(ctx.cache(kind).get(key)):
+                        found.setdefault(kind, set()).add(key)
+        return found
 
 
 async def sweep(ctx: Context) -> None:
@@ -228,9 +246,10 @@ def controller() -> On:
     """The controller: a queue for each kind, and the sweep."""
     on = On("garbage", workers=2, reads=(CUSTOM_RESOURCE_DEFINITION,))
     on.every(SWEEP_S)(sweep)
+    related = {kind: Related(kind) for kind in COLLECTED}
     for kind in COLLECTED:
         on.index(kind, "owner", owner_index)
     for kind in COLLECTED:
-        also = [on.mapped(other, Related(kind, other).keys) for other in COLLECTED]
+        also = [on.changed(other, related[other].of(kind)) for other in COLLECTED]
         on.reconcile(kind, also=also)(Collector(kind).reconcile)
     return on

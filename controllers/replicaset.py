@@ -11,5 +11,7 @@ def controller() -> On:
     """The controller."""
     on, replicas = On("replicaset"), Replicas(REPLICA_SET)
     on.index(POD, "controller", controller_index)
-    on.reconcile(REPLICA_SET, also=[on.owned(POD), on.mapped(POD, replicas.keeper.adopters)])(replicas.reconcile)
+    # A rest, for each of many pods that start or end together changes the status.
+    also = [on.owned(POD), on.mapped(POD, replicas.keeper.adopters)]
+    on.reconcile(REPLICA_SET, also=also, rest=3)(replicas.reconcile)
     return on

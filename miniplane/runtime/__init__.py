@@ -13,7 +13,7 @@ from miniplane.runtime.handlers import Cause, Reason
 from miniplane.runtime.informer import Change, Informer, Informers
 from miniplane.runtime.lease import Leader, LeadershipLost
 from miniplane.runtime.manager import Manager
-from miniplane.runtime.on import On
+from miniplane.runtime.on import ChangeMapper, On
 from miniplane.runtime.operate import Operator, operate, operating, run, serve
 from miniplane.runtime.owners import adopt, append_owner_reference, harmonize_naming, label
 from miniplane.runtime.reconcile import DONE, PermanentError, Result, TemporaryError, Terminal, again
@@ -27,6 +27,7 @@ __all__ = [
     "Cache",
     "Cause",
     "Change",
+    "ChangeMapper",
     "Context",
     "EventRecorder",
     "Informer",

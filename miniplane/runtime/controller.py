@@ -18,7 +18,7 @@ from miniplane.observe import logs
 from miniplane.runtime.context import Context, NotSynced
 from miniplane.runtime.informer import Change, Informer
 from miniplane.runtime.metrics import ControllerMetrics
-from miniplane.runtime.on import Interval, Mapper, Reconciliation
+from miniplane.runtime.on import ChangeMapper, Interval, Reconciliation
 from miniplane.runtime.reconcile import DONE, Result, TemporaryError, Terminal
 from miniplane.runtime.workqueue import ShutDown, WorkQueue
 
@@ -33,6 +33,8 @@ class Outcome:
 
 
 BACK_OFF = -1.0
+LONGEST_REST_S = 1.0
+"""The longest that a key rests after a reconcile that asks for it."""
 
 
 def judge(error: Exception) -> Outcome:
@@ -85,12 +87,11 @@ class Controller:
         for state in change.states:
             self.queue.add(meta.key_of(state))
 
-    def _mapping(self, mapper: Mapper) -> Callable[[Change], None]:
+    def _mapping(self, mapper: ChangeMapper) -> Callable[[Change], None]:
         def take(change: Change) -> None:
             try:
-                for state in change.states:
-                    for key in mapper(state, self.ctx):
-                        self.queue.add(key)
+                for key in mapper(change, self.ctx):
+                    self.queue.add(key)
             except NotSynced as error:
                 task = asyncio.get_running_loop().create_task(self._when_synced(error.informer, take, change))
                 self._catching_up.add(task)
@@ -111,10 +112,11 @@ class Controller:
                 key = await self.queue.get()
             except ShutDown:
                 return
+            began = self.ctx.clock.monotonic()
             try:
                 await self._work(key)
             finally:
-                self.queue.done(key)
+                self.queue.done(key, rest_s=min((self.ctx.clock.monotonic() - began) * self.what.rest, LONGEST_REST_S))
 
     async def _work(self, key: Key) -> None:
         with logs.bind(controller=self.what.name, key=str(key), reconcile=next(self._ids)):

@@ -29,6 +29,7 @@ from miniplane.runtime.context import Context
 from miniplane.runtime.essence import path_of
 from miniplane.runtime.filters import Filter, Only
 from miniplane.runtime.handlers import Handle, Handler, Lifecycle, Reason
+from miniplane.runtime.informer import Change
 from miniplane.runtime.reconcile import Reconciler, Timer
 from miniplane.runtime.subjects import Daemon, Daemons, EventStream, ObjectTimer, Tick, Watcher
 
@@ -42,6 +43,9 @@ W = TypeVar("W", bound=Watcher)
 Mapper = Callable[[Object, Context], Iterable[Key]]
 """Which keys an object concerns. On a change it is asked for the old and the new state. Must not fail."""
 
+ChangeMapper = Callable[[Change, Context], Iterable[Key]]
+"""Which keys a change concerns. Must not fail."""
+
 Order = Callable[[Key, Context], Any]
 """What keys that wait are sorted by; asked for when a key begins to wait."""
 
@@ -54,7 +58,7 @@ class Also:
     """Another kind whose changes wake a reconcile. `mapper` is made for the kind that is reconciled."""
 
     kind: Kind
-    mapper: Callable[[Kind], Mapper]
+    mapper: Callable[[Kind], ChangeMapper]
     selection: Selection = EVERYTHING
 
 
@@ -68,6 +72,7 @@ class Reconciliation:
     also: Sequence[Also] = ()
     selection: Selection = EVERYTHING
     order: Order | None = None
+    rest: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +103,12 @@ def _controlled_by(primary: Kind) -> Mapper:
     return owner
 
 
-def _of_the_same_name(_primary: Kind) -> Mapper:
-    return lambda obj, _ctx: (meta.key_of(obj),)
+def _of_the_same_name(obj: Object, _ctx: Context) -> Iterable[Key]:
+    return (meta.key_of(obj),)
+
+
+def _for_each_state(by: Mapper) -> ChangeMapper:
+    return lambda change, ctx: (key for state in change.states for key in by(state, ctx))
 
 
 class On:
@@ -127,14 +136,16 @@ class On:
         also: Sequence[Also] = (),
         selection: Selection | None = None,
         order: Order | None = None,
+        rest: float = 0.0,
     ) -> Callable[[R], R]:
         """Reconcile each object of `kind`, woken by its changes and those of `also`; first come, first served.
 
-        With `order` the least of it is served first.
+        With `order` the least of it is served first. With `rest` a key rests so many times as long as its reconcile
+        took, a second at most, so that a crowd of changes becomes a few reconciles; the first is never late.
         """
 
         def register(function: R) -> R:
-            self._reconcile(kind, function, tuple(also), selection or EVERYTHING, order)
+            self._reconcile(kind, function, tuple(also), selection or EVERYTHING, order, rest)
             return function
 
         return register
@@ -146,12 +157,13 @@ class On:
         also: Sequence[Also] = (),
         selection: Selection = EVERYTHING,
         order: Order | None = None,
+        rest: float = 0.0,
     ) -> None:
         """Record it under a name of its own: the registrar's, then with the kind, then with a number."""
         taken = {made.name for made in self.reconciliations}
         names = itertools.chain((self.name,), map(f"{self.name}-{kind.plural}{{}}".format, ("", *range(2, 100))))
         name = next(name for name in names if name not in taken)
-        self.reconciliations.append(Reconciliation(name, kind, function, tuple(also), selection, order))
+        self.reconciliations.append(Reconciliation(name, kind, function, tuple(also), selection, order, rest))
 
     def create(self, kind: Kind, *, retries: int | None = None, **only: Unpack[Only]) -> Callable[[H], H]:
         """When an object is new to this operator, also if it came while nobody ran it."""
@@ -229,14 +241,19 @@ class On:
     @staticmethod
     def mapped(kind: Kind, by: Mapper) -> Also:
         """Changes of `kind` wake the keys that `by` gives."""
+        return Also(kind, lambda _primary: _for_each_state(by))
+
+    @staticmethod
+    def changed(kind: Kind, by: ChangeMapper) -> Also:
+        """As `mapped`, for what wants to see the old and the new state together."""
         return Also(kind, lambda _primary: by)
 
     @staticmethod
     def owned(kind: Kind) -> Also:
         """Changes of `kind` wake the object that controls it, by its owner reference."""
-        return Also(kind, _controlled_by)
+        return Also(kind, lambda primary: _for_each_state(_controlled_by(primary)))
 
     @staticmethod
     def named(kind: Kind) -> Also:
         """Changes of `kind` wake the object with the same key."""
-        return Also(kind, _of_the_same_name)
+        return Also(kind, lambda _primary: _for_each_state(_of_the_same_name))

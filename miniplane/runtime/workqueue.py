@@ -6,6 +6,7 @@ The laws (tests/property/test_workqueue.py checks them against a model):
 - First in, first out: a key that keeps coming back stands behind everyone else each time. With an `order` the key with
   the least order comes first, among equals the one that came first; it is asked for when the key begins to wait.
 - A delayed key is added when its time comes; of two delays for one key the earlier counts.
+- A key that was done with a rest is not given out before that is over; what is added meanwhile waits for it.
 - `add_rate_limited` doubles a key's delay each time until `forget`.
 
 Prior art: client-go's workqueue. Not thread-safe; one event loop.
@@ -51,6 +52,7 @@ class WorkQueue(Generic[K]):
         self._ordered: list[tuple[Any, int, K]] = []
         self._working: dict[K, float] = {}
         self._again: dict[K, float] = {}  # added while in work
+        self._resting: dict[K, float] = {}  # until when
         self._failures: dict[K, int] = {}
         self._delayed: dict[K, float] = {}  # when each is due
         self._heap: list[tuple[float, int, K]] = []  # may hold times that no longer count
@@ -77,6 +79,8 @@ class WorkQueue(Generic[K]):
             self._metrics.adds.inc()
         if key in self._working:
             self._again[key] = now
+        elif (left_s := self._resting.get(key, now) - now) > 0:
+            self.add_after(key, left_s)
         else:
             self._push(key, now)
 
@@ -138,15 +142,26 @@ class WorkQueue(Generic[K]):
             self._measure_work(now)
         return key
 
-    def done(self, key: K) -> None:
-        """The work on `key` is over; if it was added meanwhile, it waits again."""
+    def done(self, key: K, *, rest_s: float = 0.0) -> None:
+        """The work on `key` is over; if it was added meanwhile, it waits again, not before it has rested."""
         now = self._clock.monotonic()
         began = self._working.pop(key)
         if self._metrics:
             self._metrics.working_s.observe(now - began)
             self._measure_work(now)
+        self._rest(key, now, rest_s)
         if (since := self._again.pop(key, None)) is not None and not self._closed:
-            self._push(key, since)
+            if rest_s > 0:
+                self.add_after(key, rest_s)
+            else:
+                self._push(key, since)
+
+    def _rest(self, key: K, now: float, seconds: float) -> None:
+        self._resting.pop(key, None)
+        while self._resting and self._resting[first := next(iter(self._resting))] <= now:
+            del self._resting[first]  # in order of their beginnings, so one long rest keeps the others a while longer
+        if seconds > 0:
+            self._resting[key] = now + seconds
 
     def _measure_depth(self) -> None:
         if self._metrics:

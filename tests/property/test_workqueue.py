@@ -30,6 +30,7 @@ class Model(RuleBasedStateMachine):
         self.working: set[str] = set()
         self.again: set[str] = set()
         self.due: dict[str, tuple[float, int]] = {}
+        self.resting: dict[str, float] = {}
         self.number = 0
         self.failures: dict[str, int] = {}
 
@@ -41,15 +42,19 @@ class Model(RuleBasedStateMachine):
         self.clock = SimulatedClock()
         self.queue: WorkQueue[str] = WorkQueue(self.clock, order=self.order)
 
-    async def _do(self, name: str, *arguments: Any) -> None:
-        getattr(self.queue, name)(*arguments)
+    async def _do(self, name: str, *arguments: Any, **options: Any) -> None:
+        getattr(self.queue, name)(*arguments, **options)
         await settle()
 
     def model_add(self, key: str) -> None:
         """What adding means."""
         if key in self.working:
             self.again.add(key)
-        elif key not in self.waiting:
+        elif key in self.waiting:
+            return
+        elif (until := self.resting.get(key, 0.0)) > self.now:
+            self.model_delay(key, until - self.now)
+        else:
             self.waiting.append(key)
 
     def model_delay(self, key: str, seconds: float) -> None:
@@ -102,15 +107,16 @@ class Model(RuleBasedStateMachine):
         self.working.add(key)
 
     @precondition(lambda self: self.working)
-    @rule(data=st.data())
-    def done(self, data: st.DataObject) -> None:
-        """Finish one; if it was added meanwhile, it waits again."""
+    @rule(data=st.data(), rest_s=st.sampled_from((0, 0, 1, 3)))
+    def done(self, data: st.DataObject, rest_s: int) -> None:
+        """Finish one; if it was added meanwhile, it waits again, after its rest."""
         key = data.draw(st.sampled_from(sorted(self.working)))
-        self.run(self._do("done", key))
+        self.run(self._do("done", key, rest_s=rest_s))
         self.working.remove(key)
+        self.resting[key] = self.now + rest_s
         if key in self.again:
             self.again.remove(key)
-            self.waiting.append(key)
+            self.model_add(key)
 
     @invariant()
     def agrees(self) -> None:

@@ -165,6 +165,24 @@ async def test_owned_mapped_and_named_objects_wake_their_keys() -> None:
     assert sorted(woken) == ["a/r", "m/x", "m/y", "n"]
 
 
+async def test_a_key_rests_in_proportion_to_its_work() -> None:
+    """With a rest the first change is served at once, those that follow together when the rest is over."""
+    on, served = On("test"), []
+
+    @on.reconcile(POD, rest=5)
+    async def reconcile(key: Key, ctx: Context) -> Result:
+        served.append(ctx.clock.monotonic())
+        await ctx.clock.sleep(0.1)
+        return DONE
+
+    async with running(on) as bench:
+        for revision in range(1, 5):
+            bench.informers.get(POD).take(Apply(pod("x", revision)))
+            await bench.clock.advance(0.1)
+        await bench.clock.advance(10)
+    assert served == pytest.approx([0.0, 0.6])
+
+
 async def test_a_failing_mapper_does_not_stop_the_cache() -> None:
     """An object that a mapper can't handle is logged; the next one is mapped."""
     on, woken = On("test"), []
