@@ -1,9 +1,13 @@
-"""The loop: one pod at a time, the most important first, gets filtered, scored and bound; or room is made for it.
+"""The loop: one pod at a time, the most important first, gets filtered and scored; or room is made for it.
+
+Binding takes the API server a while. It counts as done from the moment that it is asked for, so that the next pods can
+be placed meanwhile.
 
 A pod that fits nowhere is parked, says per reason how many nodes refuse it, and is looked at again when that may have
 changed. Upstream: pkg/scheduler.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 
 from miniplane.api import meta
@@ -21,6 +25,8 @@ from .refusal import Refusal, summary
 from .scores import best
 
 SCHEDULER_NAME = "default-scheduler"
+BINDS = 32
+"""Bindings that may be on their way to the API server."""
 RETRY_S = 10.0
 """A pod that fits nowhere is tried again at the latest after this; room on a node wakes it at once."""
 PREEMPTED = "default-scheduler: preempting to accommodate a higher priority pod"
@@ -52,6 +58,7 @@ class Scheduler:
     def __init__(self) -> None:
         self._view: View | None = None
         self._parked: dict[Key, bool] = {}  # whether other pods' places may help
+        self._refusing = asyncio.Lock()
 
     def _look(self, ctx: Context) -> View:
         """The view; made at first use, and from then on told every change before it wakes anybody."""
@@ -72,6 +79,17 @@ class Scheduler:
         if pod is None or not is_waiting(pod) or view.is_assumed(meta.uid(pod)):
             return DONE
         demand = Demand.of(pod)
+        fit = search(demand, view)
+        if fit.feasible:
+            return await self._bind(demand, best(demand, fit.feasible, view).name, ctx)
+        async with self._refusing:  # one after the other, so that no two make room by ending the same pods
+            return await self._refuse(demand, view, ctx)
+
+    async def _refuse(self, demand: Demand, view: View, ctx: Context) -> Result:
+        """Tell why a pod has no place, and make room for it if that may be; unless one has come free meanwhile."""
+        pod, key = demand.pod, meta.key_of(demand.pod)
+        if ctx.cache(POD).get(key) is not pod:
+            return DONE  # its change wakes us
         fit = search(demand, view)
         if fit.feasible:
             return await self._bind(demand, best(demand, fit.feasible, view).name, ctx)
@@ -160,9 +178,9 @@ class Scheduler:
 
 
 def controller() -> On:
-    """The scheduler; one worker, as upstream: pods are placed one after the other."""
+    """The scheduler. Its workers never wait between looking and placing, so pods are placed one after the other."""
     on, scheduler = (
-        On("scheduler", workers=1, reads=(NAMESPACE, POD_DISRUPTION_BUDGET), component="default-scheduler"),
+        On("scheduler", workers=BINDS, reads=(NAMESPACE, POD_DISRUPTION_BUDGET), component="default-scheduler"),
         Scheduler(),
     )
     also = [on.mapped(NODE, scheduler.all_parked), on.mapped(POD, scheduler.parked_by_pods)]
