@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from bench.figures import cluster, dataplane, dns, explain, fanout, http, policies, scheduler, store
+from bench.figures import cluster, dataplane, dns, explain, fanout, http, policies, scale, scheduler, store
 from bench.figures.base import Figure, Group
 
 GROUPS: tuple[Group, ...] = (
@@ -23,6 +23,7 @@ GROUPS: tuple[Group, ...] = (
     http.GROUP,
     scheduler.GROUP,
     cluster.GROUP,
+    scale.GROUP,
 )
 
 HEADER = ("figure", "measured", "limit", "ratio", "needs", "", "against")
