@@ -36,6 +36,8 @@ class Role(StrEnum):
     INIT = "init"
     SIDECAR = "sidecar"
     MAIN = "main"
+    EPHEMERAL = "ephemeral"
+    """Added to a pod that is there, to look around; started once, and nothing of the pod's state depends on it."""
 
 
 class Backoff:
@@ -136,6 +138,7 @@ class Container:
             is_ready=self.is_through if self.role is Role.INIT else self._is_ready,
             is_started=self._is_started,
             container_id=self.container_id,
+            is_ephemeral=self.role is Role.EPHEMERAL,
         )
 
     def restore(self, status: Object) -> None:

@@ -49,6 +49,7 @@ NETWORK_RETRY_S = 5.0
 API_RETRY_S = 1.0
 GRACE_S = 30
 _OVER = ("Succeeded", "Failed")
+_ROLES = {"containers": Role.MAIN, "ephemeralContainers": Role.EPHEMERAL}
 
 
 class _NotNow(Exception):
@@ -84,22 +85,34 @@ class PodWorker:
         started = status.get("startTime")
         self._started_at = meta.parse_timestamp(started) if started else host.clock.now()
         self._ip: str = status.get("podIP", "")
-        around = Surrounding(
+        self._around = Surrounding(
             clock=host.clock,
             host=host.network.host(),
             wake=self._wake.set,
             event=self._event,
             grace_s=self._grace_s(),
         )
-        self._init = self._containers("initContainers", "initContainerStatuses", around)
-        self._main = self._containers("containers", "containerStatuses", around)
+        self._init = self._containers("initContainers", "initContainerStatuses")
+        self._main = self._containers("containers", "containerStatuses")
+        self._ephemeral: list[Container] = []
+        self._take_ephemeral()
 
-    def _containers(self, key: str, status_key: str, around: Surrounding) -> list[Container]:
+    @property
+    def _all(self) -> list[Container]:
+        return [*self._init, *self._main, *self._ephemeral]
+
+    def _take_ephemeral(self) -> None:
+        """Know the ephemeral containers that the pod has now."""
+        known = {container.name for container in self._ephemeral}
+        made = self._containers("ephemeralContainers", "ephemeralContainerStatuses")
+        self._ephemeral += [container for container in made if container.name not in known]
+
+    def _containers(self, key: str, status_key: str) -> list[Container]:
         before = {item["name"]: item for item in (self._pod.get("status") or {}).get(status_key) or ()}
         made = []
         for spec in self._pod["spec"].get(key) or ():
-            role = Role.MAIN if key == "containers" else Role.SIDECAR if is_sidecar(spec) else Role.INIT
-            container = Container(spec, role, around)
+            role = _ROLES.get(key) or (Role.SIDECAR if is_sidecar(spec) else Role.INIT)
+            container = Container(spec, role, self._around)
             if spec["name"] in before:
                 container.restore(before[spec["name"]])
             elif self._pod["spec"].get("initContainers") and role is Role.MAIN:
@@ -118,8 +131,8 @@ class PodWorker:
         return self._link
 
     def container(self, name: str) -> Container | None:
-        """The container of that name, init containers too."""
-        return next((item for item in [*self._main, *self._init] if item.name == name), None)
+        """The container of that name, init and ephemeral ones too."""
+        return next((item for item in self._all if item.name == name), None)
 
     def update(self, pod: Object | None) -> None:
         """The pod's newest state; None when the API server has it no more."""
@@ -127,6 +140,7 @@ class PodWorker:
             self._is_gone = True
         else:
             self._pod = pod
+            self._take_ephemeral()
         self._wake.set()
 
     def wake(self) -> None:
@@ -162,7 +176,7 @@ class PodWorker:
 
     async def _step(self) -> float | None:
         """Do what can be done now; the seconds after which to look again, None for no time."""
-        for container in [*self._init, *self._main]:
+        for container in self._all:
             container.reap()
         if self._is_gone:
             self._is_finished = True
@@ -192,13 +206,13 @@ class PodWorker:
             delay = await prepare()
             if delay is not None:
                 return delay if delay > 0 else None
+        delays: list[float | None] = [await self._run(container) for container in self._ephemeral]
         is_initialized = any(container.has_run for container in self._main)
-        delays: list[float | None] = []
         for container in self._init:
             if container.role is Role.SIDECAR or not is_initialized:
                 delays.append(await self._run(container))
                 if not (is_initialized or container.is_through):
-                    return delays[-1]
+                    return min((delay for delay in delays if delay is not None), default=None)
         delays += [await self._run(container) for container in self._main]
         return min((delay for delay in delays if delay is not None), default=None)
 
@@ -285,6 +299,8 @@ class PodWorker:
         return None
 
     def _should_run(self, container: Container) -> bool:
+        if container.role is Role.EPHEMERAL:
+            return not container.has_run
         if not isinstance(container.state, Terminated) or container.role is Role.SIDECAR:
             return True
         policy = restart_policy(self._pod)
@@ -342,14 +358,14 @@ class PodWorker:
 
     async def _rest(self) -> float | None:
         """The pod is over: what still runs beside it stops, and its address is free."""
-        if self._stop([*self._main, *reversed(self._init)], GRACE_S):
+        if self._stop([*self._main, *self._ephemeral, *reversed(self._init)], GRACE_S):
             await self._release()
         return None
 
     async def _end(self) -> float | None:
         """Towards the last delete. The main containers stop first, then sidecars, last started first."""
         grace_s = self._grace_s()
-        if not self._stop(self._main, grace_s):
+        if not self._stop([*self._main, *self._ephemeral], grace_s):
             return None
         for container in reversed(self._init):
             if not self._stop([container], grace_s):
@@ -395,6 +411,7 @@ class PodWorker:
             pod=pod,
             init=[container.view() for container in self._init],
             containers=[container.view() for container in self._main],
+            ephemeral=[container.view() for container in self._ephemeral],
             host_ip=self._host.ip,
             ips=(self._ip,) if self._ip else (),
             has_network=self._link is not None,
@@ -438,7 +455,7 @@ class PodWorker:
             addresses.release(meta.uid(self._pod))
 
     async def _tear_down(self) -> None:
-        for container in [*self._main, *self._init]:
+        for container in reversed(self._all):
             await container.kill()
         await self._release()
 

@@ -60,6 +60,8 @@ class ContainerView:
     is_ready: bool = False
     is_started: bool = False
     container_id: str = ""
+    is_ephemeral: bool = False
+    """Such a container counts as ready for nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,7 @@ class PodView:
     """As last seen: its spec, annotations, and the conditions that others have set."""
     init: Sequence[ContainerView]
     containers: Sequence[ContainerView]
+    ephemeral: Sequence[ContainerView] = ()
     host_ip: str
     ips: Sequence[str] = ()
     has_network: bool = False
@@ -155,6 +158,8 @@ def pod_status(view: PodView) -> Object:
         status["podIPs"] = [{"ip": address} for address in view.ips]
     if view.init:
         status["initContainerStatuses"] = [container_status(item, view.pod) for item in view.init]
+    if view.ephemeral:
+        status["ephemeralContainerStatuses"] = [container_status(item, view.pod) for item in view.ephemeral]
     if view.failure is not None:
         status["reason"], status["message"] = view.failure
     return status
@@ -166,7 +171,7 @@ def container_status(item: ContainerView, pod: Object) -> Object:
         "name": item.name,
         "state": _state(item.state),
         "lastState": _state(item.last) if item.last else {},
-        "ready": is_ready(item, pod),
+        "ready": is_ready(item, pod) and not item.is_ephemeral,
         "restartCount": item.restart_count,
         "image": item.image,
         "imageID": image_id(item.image) if item.container_id else "",

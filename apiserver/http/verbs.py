@@ -108,6 +108,9 @@ class Verbs:
             ("approval", "GET"): ("get", self._get),
             ("approval", "PUT"): ("update", self._put_approval),
             ("approval", "PATCH"): ("patch", self._patch_approval),
+            ("ephemeralcontainers", "GET"): ("get", self._get),
+            ("ephemeralcontainers", "PUT"): ("update", self._put_ephemeral),
+            ("ephemeralcontainers", "PATCH"): ("patch", self._patch_ephemeral),
             ("scale", "GET"): ("get", self._get_scale),
             ("scale", "PUT"): ("update", self._put_scale),
             ("scale", "PATCH"): ("patch", self._patch_scale),
@@ -240,6 +243,12 @@ class Verbs:
 
     async def _patch_approval(self, call: Call, target: Target) -> Response:
         return await self._patch(call, target, "approval")
+
+    async def _put_ephemeral(self, call: Call, target: Target) -> Response:
+        return await self._put(call, target, "ephemeralcontainers")
+
+    async def _patch_ephemeral(self, call: Call, target: Target) -> Response:
+        return await self._patch(call, target, "ephemeralcontainers")
 
     async def _delete(self, call: Call, target: Target) -> Response:
         options = await self._delete_options(call)

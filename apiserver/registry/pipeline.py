@@ -30,6 +30,7 @@ from .companions import ATTEMPTS, Companions
 from .decoding import Decoder, copy_of
 from .generation import count
 from .ownership import Application, own_created, own_updated
+from .parts import keep_all_but_part, parts_of_others
 from .request import Body, Target, WriteOptions, Written
 
 SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
@@ -286,6 +287,8 @@ class Pipeline:
     def _prepare(self, target: Target, subresource: str, new: Object, entry: Entry, warnings: list[str]) -> Attributes:
         """All stages between decoding and the store, in place; gives what admission was asked."""
         kind, strategy, old = target.kind, target.kind.strategy, entry.obj
+        if part := strategy.parts.get(subresource):
+            keep_all_but_part(new, entry, part)
         carry_metadata(target, new, old)
         if subresource in PARTS_OF_STATUS:
             keep_all_but_status(new, entry)
@@ -312,7 +315,7 @@ class Pipeline:
         else:
             strategy.prepare(new, old)
             errors = [*names.validate_meta(new, kind), *names.validate_meta_update(new, old)]
-            errors += strategy.validate(new, old)
+            errors += [*strategy.validate(new, old), *parts_of_others(strategy, subresource, new, old)]
         refuse(kind, target.name, errors)
         if subresource not in PARTS_OF_STATUS:
             warnings += strategy.warnings(new, old)

@@ -100,6 +100,8 @@ class Strategy:
     """Whether a deletion answers with the object that is gone, not with a Status."""
     last_seen: Callable[[Object], datetime | None] | None = None
     """When an object last mattered, for kinds whose objects go by themselves some time after that (events)."""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """`{subresource: field of the spec}`: fields that only their subresource writes, which writes nothing else."""
     name_is: str = "subdomain"
     """The rule for `metadata.name`, by its name in `api.names`: subdomain, label, label_1035, path_segment, ip."""
 

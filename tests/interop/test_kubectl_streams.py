@@ -80,3 +80,12 @@ async def _copies(kubectl: Kubectl, folder: Path) -> None:
     await kubectl("cp", "web:/srv/copy", str(folder / "out"))
     assert (folder / "out" / "a.txt").read_text() == "text\n"
     assert (folder / "out" / "deep" / "b.bin").read_bytes() == bytes(range(256))
+
+
+async def test_debug_adds_a_container(kubectl: Kubectl) -> None:
+    """`kubectl debug` puts a container into the running pod; its log and a shell in it are there."""
+    await kubectl("debug", "web", "--image=busybox", "--container=look", "--", "sh", "-c", "echo seen; sleep 300")
+    path = "jsonpath={.status.ephemeralContainerStatuses[0].state.running.startedAt}"
+    await kubectl("wait", "pod/web", "--for=" + path, "--timeout=20s")
+    assert (await kubectl("logs", "web", "-c", "look")).out == "seen\n"
+    assert (await kubectl("exec", "web", "-c", "look", "--", "hostname")).out == "web\n"

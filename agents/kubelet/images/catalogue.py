@@ -135,6 +135,8 @@ def invocation(entry: Entry, container: Object) -> Invocation:
     args = list(container.get("args") or ())
     if command or (entry.is_base and args):
         return Invocation(command + args, is_command=True)
+    if entry.is_base and container.get("stdin"):
+        return Invocation(["pause"], is_command=True)  # a shell that waits for its input
     if entry.entrypoint and args:
         return Invocation([*entry.entrypoint, *args], is_command=True)
     return Invocation(args, is_command=False)

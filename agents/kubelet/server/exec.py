@@ -35,6 +35,7 @@ log = logs.get("agents.kubelet.exec")
 
 _TRUE = frozenset({"true", "True", "1"})
 _INTERRUPTED = 130
+_NO_INPUT = "note: a built-in container reads no attached input; kubectl exec -it opens a shell in it\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,8 @@ async def attach(request: web.Request, container: Container) -> web.StreamRespon
     wanted = Wanted.parse(request.query)
     channels = await _accept(request, wanted)
     session = _Session(channels, wanted)
+    if wanted.stdin:
+        session.stdout(_NO_INPUT.encode())
     await session.run(_follow(container, session), ())
     return channels.response
 

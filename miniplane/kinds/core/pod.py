@@ -91,9 +91,21 @@ def _update(new: Object, old: Object) -> Iterator[FieldError]:
         if (name := text(gate, "name")) not in kept:
             words = f"only deletion is allowed, but found new scheduling gate '{name}'"
             yield forbidden(_PATH / "schedulingGates", words)
+    yield from _ephemeral(_PATH / "ephemeralContainers", new, old)
     free = _free(new, old)
     if _fixed(new, free) != _fixed(old, free):
         yield forbidden(_PATH, _UPDATE_RULE)
+
+
+def _ephemeral(path: Path, new: Object, old: Object) -> Iterator[FieldError]:
+    """Ephemeral containers are added, and then stay as they are."""
+    after = {text(container, "name"): container for container in entries(new, "ephemeralContainers")}
+    for container in entries(old, "ephemeralContainers"):
+        name = text(container, "name")
+        if name not in after:
+            yield forbidden(path, f'existing ephemeral containers "{name}" may not be removed\n')
+        elif _plain(after[name]) != _plain(container):
+            yield forbidden(path, f'existing ephemeral containers "{name}" may not be changed\n')
 
 
 def _deadline(path: str, new: Object, old: Object) -> Iterator[FieldError]:
@@ -239,6 +251,7 @@ POD = Kind(
         Subresource("attach", verbs=("create", "get"), group_version_kind=("", "v1", "PodAttachOptions")),
         Subresource("portforward", verbs=("create", "get"), group_version_kind=("", "v1", "PodPortForwardOptions")),
         proxy("PodProxyOptions"),
+        Subresource("ephemeralcontainers"),
         Subresource("binding", verbs=("create",), group_version_kind=("", "v1", "Binding")),
         Subresource("eviction", verbs=("create",), group_version_kind=("policy", "v1", "Eviction")),
     ),
@@ -251,5 +264,6 @@ POD = Kind(
         validate_status=validate_status,
         warnings=warnings,
         graceful=True,
+        parts={"ephemeralcontainers": "ephemeralContainers"},
     ),
 )

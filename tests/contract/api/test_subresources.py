@@ -148,3 +148,25 @@ async def test_a_replication_controller_scales(api: Api) -> None:
     assert (await api("GET", f"{path}/web/scale")).obj["status"]["selector"] == "app=web"
     answer = await api("PATCH", f"{path}/web/scale", {"spec": {"replicas": 3}}, media=MERGE)
     assert answer.obj["spec"]["replicas"] == 3
+
+
+async def test_ephemeral_containers_are_only_added_and_only_below(api: Api) -> None:
+    """The subresource adds them and nothing else; what is there stays; the pod itself takes no change of them."""
+    await api.make(PODS, pod())
+    url = f"{PODS}/web/ephemeralcontainers"
+    looking = {"name": "look", "image": "busybox", "targetContainerName": "web"}
+    body = {"metadata": {"labels": {"sly": "yes"}}, "spec": {"ephemeralContainers": [looking], "hostname": "sly"}}
+    added = await api("PATCH", url, body, media=STRATEGIC)
+    assert added.status == 200, added.text
+    assert [item["name"] for item in added.obj["spec"]["ephemeralContainers"]] == ["look"]
+    assert "hostname" not in added.obj["spec"]
+    assert "sly" not in added.obj["metadata"].get("labels", {})
+    same = await api("GET", f"{PODS}/web")
+    assert (await api("PUT", f"{PODS}/web", same.obj)).status == 200
+    for path, change in (
+        (url, [{"op": "remove", "path": "/spec/ephemeralContainers/0"}]),
+        (url, [{"op": "replace", "path": "/spec/ephemeralContainers/0/image", "value": "alpine"}]),
+        (f"{PODS}/web", [{"op": "add", "path": "/spec/ephemeralContainers/-", "value": {"name": "b", "image": "b"}}]),
+    ):
+        refused = await api("PATCH", path, change, media=JSON_PATCH)
+        assert (refused.status, set(refused.fields)) == (422, {"spec.ephemeralContainers"}), refused.text

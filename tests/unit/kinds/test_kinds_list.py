@@ -106,6 +106,7 @@ def test_subresources_of_pods() -> None:
         "attach": ("", "v1", "PodAttachOptions"),
         "portforward": ("", "v1", "PodPortForwardOptions"),
         "proxy": ("", "v1", "PodProxyOptions"),
+        "ephemeralcontainers": None,
         "binding": ("", "v1", "Binding"),
         "eviction": ("policy", "v1", "Eviction"),
     }
