@@ -590,19 +590,3 @@ async def test_host_network_pod_has_the_nodes_address(world: World) -> None:
     assert ("172.30.0.11", 80) in world.network.listening
     assert world.ipam is not None
     assert len(world.ipam) == 0
-
-
-async def test_ephemeral_container_is_added_and_never_restarts(world: World) -> None:
-    """It starts in the running pod, shows in a status of its own, and its end neither restarts it nor ends the pod."""
-    await world.run(NGINX)
-    looking = shell("echo seen; sleep 5; exit 3", name="debugger")
-    pod = world.worker.pod
-    world.worker.update(pod | {"spec": pod["spec"] | {"ephemeralContainers": [looking]}})
-    await settle()
-    assert "running" in world.status["ephemeralContainerStatuses"][0]["state"]
-    await world.clock.advance(6)
-    await settle()
-    [status] = world.status["ephemeralContainerStatuses"]
-    assert (status["name"], status["state"]["terminated"]["exitCode"], status["ready"]) == ("debugger", 3, False)
-    assert (status["restartCount"], world.status["phase"]) == (0, "Running")
-    assert world.condition("Ready")["status"] == "True"
