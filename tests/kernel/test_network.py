@@ -15,7 +15,8 @@ import pytest
 from agents.network.kernel.netlink import Netlink
 from agents.network.kernel.network import KernelNetwork
 from agents.network.kernel.underlay import Underlay, why_not
-from agents.proxy.backends.kernel import KernelBackend, nft
+from agents.proxy.backends.kernel import KernelBackend
+from agents.proxy.backends.nft import LONGEST, NftSession, nft
 from miniplane.config import Network
 from miniplane.dataplane.cluster import Cluster
 from miniplane.dataplane.offline import build
@@ -195,3 +196,27 @@ async def test_rules_are_loaded_changed_and_put_back(nodes: Nodes) -> None:
         assert not await backend.repair()
     finally:
         backend.close()
+
+
+async def test_changes_go_through_one_process(nodes: Nodes) -> None:
+    """A change is done wholly or not at all, with nft's words; a process that was killed is started again."""
+    where, session = nodes.one.namespace, NftSession(nodes.one.namespace)
+    try:
+        session.run(["add table ip x", "add set ip x s { type ipv4_addr; }", "add element ip x s { 192.0.2.1 }"])
+        with pytest.raises(OSError, match="No such file"):
+            session.run(["add element ip x s { 192.0.2.2 }", "add element ip x nothing { 192.0.2.3 }"])
+        assert session._process is not None
+        session._process.kill()
+        session._process.wait()
+        session.run(["add element ip x s { 192.0.2.4 }"])
+        many = [f"add element ip x s {{ 198.51.{number // 256}.{number % 256} }}" for number in range(LONGEST // 32)]
+        session.run(many)
+        found = nft(where, "list", "set", "ip", "x", "s")
+        assert ("192.0.2.1" in found, "192.0.2.2" in found, "192.0.2.4" in found, "198.51.3.1" in found) == (
+            True,
+            False,
+            True,
+            True,
+        )
+    finally:
+        session.close()

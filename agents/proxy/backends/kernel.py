@@ -6,9 +6,7 @@ Connections that stand are not touched by new rules, but for UDP ones whose endp
 
 import asyncio
 import json
-import subprocess
 from collections.abc import Sequence
-from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 
 from miniplane.dataplane.diff import diff, normal
@@ -19,28 +17,14 @@ from miniplane.dataplane.routes import HopKind, Routes
 from miniplane.dataplane.ruleset import Ruleset
 from miniplane.observe import logs
 
-from ...network.kernel.namespaces import Namespace
 from ...network.kernel.netlink import Netlink
 from ...network.kernel.network import VOID, KernelNetwork
+from .nft import NftSession, nft
 
 log = logs.get("agents.proxy.kernel")
 
 _NOWHERE = "nowhere"
 """The table of our own that answers for addresses which nobody has."""
-
-
-def _start(arguments: Sequence[str]) -> "subprocess.Popen[str]":
-    pipe = subprocess.PIPE
-    return subprocess.Popen(["nft", *arguments], stdin=pipe, stdout=pipe, stderr=pipe, text=True)  # noqa: S603, S607  a fixed program, found by PATH
-
-
-def nft(namespace: Namespace, *arguments: str, text: str = "") -> str:
-    """Run nft in a namespace; what it printed. Raises OSError with its words."""
-    process = namespace.call(partial(_start, arguments))
-    out, errors = process.communicate(text)
-    if process.returncode:
-        raise OSError(process.returncode, f"nft: {errors.strip()[-2000:]}")
-    return out
 
 
 def nowhere(routes: Routes) -> str:
@@ -69,6 +53,7 @@ class KernelBackend:
     def __init__(self, network: KernelNetwork) -> None:
         self._network = network
         self._connections = Netlink.connections(network.namespace)
+        self._session = NftSession(network.namespace)
         self._wanted: Program | None = None
         self._program: Program | None = None
         """What the kernel surely holds; None where that is not known."""
@@ -79,6 +64,7 @@ class KernelBackend:
     def close(self) -> None:
         """Let go of the kernel; rules go with the namespace."""
         self._connections.close()
+        self._session.close()
 
     async def apply(self, program: Program) -> None:
         """See `Backend`."""
@@ -93,12 +79,14 @@ class KernelBackend:
         """Give nft what differs, in one transaction; all of it where that is refused, as other rules are there."""
         answers = nowhere(program.routes)
         if self._program is not None:
-            text = diff(self._program.ruleset, program.ruleset).render()
-            if answers != self._nowhere:
-                text += f"delete table ip {_NOWHERE}\n{answers}"
+            change = diff(self._program.ruleset, program.ruleset)
+            text = change.render()
             try:
-                if text:
+                if answers != self._nowhere or change.created:
+                    text += f"delete table ip {_NOWHERE}\n{answers}"
                     await asyncio.to_thread(nft, self._network.namespace, "-f", "-", text=text)
+                elif text:
+                    await asyncio.to_thread(self._session.run, text.splitlines())
             except OSError as error:
                 log.warning("change refused, all rules are loaded", error=str(error))
                 self._program = None
