@@ -15,7 +15,7 @@ from miniplane.api import meta
 from miniplane.api.kind import Object
 
 from ..network.base import Link
-from .images.base import ContainerContext, Image, RunningContainer
+from .images.base import TERMINATION_LOG, ContainerContext, Image, RunningContainer
 from .logs import Log
 from .probes import Prober, watch
 from .status import ContainerView, Running, State, Terminated, Waiting
@@ -26,6 +26,9 @@ BACKOFF_FORGET_S = 600.0
 """A container that ran this long since its last restart starts again without delay (upstream: twice the maximum)."""
 PREFIX = "miniplane://"
 _ID_BYTES = 32
+_MESSAGE_LENGTH = 4096
+_FALLBACK_LENGTH = 2048
+_FALLBACK_LINES = 80
 _MINIMUM_GRACE_S = 2.0
 """What is left for SIGTERM when the preStop hook has used up the grace period, as upstream."""
 
@@ -262,6 +265,7 @@ class Container:
         self.state = Terminated(
             exit_code=code,
             reason="Completed" if code == 0 else "Error",
+            message=self._last_words(code),
             started_at=started,
             finished_at=self._around.clock.now(),
             container_id=self.container_id,
@@ -273,6 +277,15 @@ class Container:
         if self._monitor is not None:
             self._monitor.cancel()
             self._monitor = None
+
+    def _last_words(self, code: int) -> str:
+        """What it wrote to its termination message path; the end of its log where the policy is to fall back."""
+        path = self.spec.get("terminationMessagePath") or TERMINATION_LOG
+        text = self.context.files.get(path, "") if self.context is not None else ""
+        if not text and code != 0 and self.spec.get("terminationMessagePolicy") == "FallbackToLogsOnError":
+            lines = self.log.lines(tail=_FALLBACK_LINES)
+            return "".join(f"{line.text}\n" for line in lines)[-_FALLBACK_LENGTH:]
+        return text[:_MESSAGE_LENGTH]
 
     def wait(self, reason: str, message: str = "") -> None:
         """It can't be started now. How the last run ended stays visible."""

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from miniplane.aio import done_within, stop
 from miniplane.api import meta
 from miniplane.api.kind import Object
+from miniplane.api.wellknown import FAULT_IMAGE_PULL
 from miniplane.dataplane.dns_resolv import resolv_conf
 from miniplane.errors import ApiError, NotFound
 from miniplane.observe import logs
@@ -81,6 +82,8 @@ class PodWorker:
         self._sent: Object | None = None
         self._sent_revision = 0
         self._told: set[str] = set()
+        self._pull_failed_s: dict[str, float] = {}
+        """When the pull of a container's image first failed."""
         status = pod.get("status") or {}
         started = status.get("startTime")
         self._started_at = meta.parse_timestamp(started) if started else host.clock.now()
@@ -312,6 +315,7 @@ class PodWorker:
         """What to start, and with what. Raises _NotNow."""
         spec = container.spec
         name = spec.get("image", "")
+        self._check_pull(container)
         entry = self._host.catalogue.find(name)
         if entry is None:
             text = f'Failed to apply default image tag "{name}": couldn\'t parse image name'
@@ -343,6 +347,19 @@ class PodWorker:
             files=files,
         )
         return (Command(argv, entry.server) if is_applet else entry.server), context
+
+    def _check_pull(self, container: Container) -> None:
+        """Fail as an annotation of the pod wants it. Raises _NotNow: ErrImagePull first, then ImagePullBackOff."""
+        wanted = meta.annotations(self._pod).get(FAULT_IMAGE_PULL, "")
+        if not {"*", container.name} & {word.strip() for word in wanted.split(",")}:
+            self._pull_failed_s.pop(container.name, None)
+            return
+        image, now_s = container.spec.get("image", ""), self._host.clock.monotonic()
+        if now_s - self._pull_failed_s.setdefault(container.name, now_s) >= RETRY_S:
+            text = f'Back-off pulling image "{image}"'
+            raise _NotNow("ImagePullBackOff", text, event=("BackOff", text))
+        text = f'failed to pull and unpack image "{image}": the annotation {FAULT_IMAGE_PULL} says so'
+        raise _NotNow("ErrImagePull", text, event=("Failed", f'Failed to pull image "{image}": {text}'))
 
     def _surroundings(self) -> Surroundings:
         return Surroundings(

@@ -28,6 +28,8 @@ HOST_PORTS = "miniplane.io/host-ports"
 """Annotation of a Node: JSON `{"172.30.0.11:30080/TCP": "127.0.0.11:30080"}`, where the user's machine reaches in."""
 ANNOUNCED_BY = "miniplane.io/announced-by"
 """Annotation of a LoadBalancer Service: the node whose agent answers for its address."""
+FAULT_IMAGE_PULL = "miniplane.io/image-pull-fails"
+"""Annotation of a Pod: names of containers by commas, or `*`, whose images can't be pulled as long as it says so."""
 FAULT_UNREADY = "miniplane.io/unready"
 """Annotation of a Pod: `"true"` makes its readiness fail, as a fault to look at."""
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
+from ..images.base import TERMINATION_LOG
 from .base import NOT_FOUND, USAGE, Applet, Applets, Process, Text, UsageError
 from .syntax import (
     AndOr,
@@ -251,7 +252,7 @@ class Shell:
 
         def finish() -> None:
             for path, buffer, append in written:
-                if not path.startswith("/dev/"):
+                if not path.startswith("/dev/") or path == TERMINATION_LOG:
                     before = process.files.get(path, "") if append else ""
                     process.files[path] = before + buffer.decode("utf-8", "replace")
 

@@ -15,6 +15,8 @@ from miniplane.api.kind import Object
 from ...network.base import Link
 from ..resolver import Resolver
 
+TERMINATION_LOG = "/dev/termination-log"
+"""Where a container writes its last words unless its spec names another file."""
 KILLED = 137
 """Exit code of a container that was killed: 128 + SIGKILL."""
 TERMINATED = 143
