@@ -119,7 +119,9 @@ class Watches:
             initial = listing.entries if wants_initial else ()
         await stream.start()
         try:
-            subscription = self._reader.store.watch(target.resource, target.namespace, since=since)
+            subscription = self._reader.store.watch(
+                target.resource, target.namespace, since=since, about=selection.about
+            )
         except Compacted as error:
             text = f"too old resource version: {error.revision} ({error.oldest})"
             await stream.error(expired(text))

@@ -18,7 +18,7 @@ from miniplane.api.meta import path_getter
 from miniplane.api.selectors import EVERYTHING, FieldSelector, LabelSelector
 from miniplane.errors import ApiError, Cause, Expired, Reason, Resource, bad_request, expired, invalid
 
-from ..store.base import Compacted, Entry, Listing, Store
+from ..store.base import About, Compacted, Entry, Listing, Store
 from .request import Target
 
 WAIT_S = 3.0
@@ -61,6 +61,15 @@ class Selection:
             if (_text(value) == term.value) is term.negated:
                 return False
         return not self.labels or self.labels.matches(obj["metadata"].get("labels") or {})
+
+    @property
+    def about(self) -> About | None:
+        """The one value that a field must have, where one must."""
+        term = next((term for term in self.fields.terms if not term.negated), None)
+        if term is None:
+            return None
+        get = self.paths[term.field]
+        return About(term.field, term.value, lambda obj: _text(get(obj)))
 
     @property
     def name(self) -> str:

@@ -7,6 +7,7 @@ together), `compaction`, and the two stores made of them, `sql` and `memory`.
 """
 
 from .base import (
+    About,
     Commit,
     Compacted,
     Draft,
@@ -33,6 +34,7 @@ from .limits import Limits
 from .opening import open_store
 
 __all__ = [
+    "About",
     "Commit",
     "Compacted",
     "Draft",

@@ -183,6 +183,19 @@ class Event:
             self.entry.cool()
 
 
+class About(NamedTuple):
+    """What a watch is about, if not a whole collection: objects with `value` in a field, whose text `read` gives."""
+
+    field: str
+    value: str
+    read: Callable[[Object], str]
+
+    def concerns(self, event: Event) -> bool:
+        """Whether the object has, or had before, the value."""
+        read, previous = self.read, event.previous
+        return read(event.entry.obj) == self.value or (previous is not None and read(previous.obj) == self.value)
+
+
 def event_line(event_type: str, value: bytes) -> bytes:
     """The line of a watch for JSON that stands on its own: selectors that turn one type into another, bookmarks."""
     return b'{"type":"%b","object":%b}\n' % (event_type.encode(), value)
@@ -264,8 +277,11 @@ class Store(Protocol):
         Raises Compacted.
         """
 
-    def watch(self, resource: str, namespace: str = "", *, since: int) -> Subscription:
-        """The events after revision `since`, past ones first. Raises Compacted if they are not at hand any more."""
+    def watch(self, resource: str, namespace: str = "", *, since: int, about: About | None = None) -> Subscription:
+        """The events after revision `since`, past ones first. Raises Compacted if they are not at hand any more.
+
+        With `about` only those that concern it: a watch is not even woken for others.
+        """
 
     async def wait_for(self, revision: int) -> None:
         """Return once reads show `revision`. Waits for ever if nobody writes: set a time-out."""

@@ -17,11 +17,14 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Self
 
-from .base import Compacted, Entry, Event, EventType, ResourceKey, SlowConsumer
+from .base import About, Compacted, Entry, Event, EventType, Object, ResourceKey, SlowConsumer
 from .limits import Limits
 
 _SHORT_S = 0.002
 """Rests that are not worth a timer."""
+
+Topic = str | tuple[str, str]
+"""What a watch waits for: events of a namespace ("" for all), or of objects with a value in a field."""
 
 
 class Window:
@@ -33,10 +36,12 @@ class Window:
         self.start = 0
         """The position of the oldest event here."""
         self.events: list[Event] = []
-        self.waiting: dict[str, set[Watch]] = {}
-        """The watches that wait for an event, by namespace, "" for those of all namespaces."""
-        self.due: dict[str, int] = {}
-        """Namespaces with events that watches have not been woken for, and the position of the first of these."""
+        self.waiting: dict[Topic, set[Watch]] = {}
+        """The watches that wait for an event, by topic."""
+        self.due: dict[Topic, int] = {}
+        """Topics with events that watches have not been woken for, and the position of the first of these."""
+        self.readers: dict[str, Callable[[Object], str]] = {}
+        """How to read the fields that watches have ever been about: few, for kinds offer few."""
         self._limits = limits
         self._bytes = 0
         self._rest: asyncio.Handle | None = None
@@ -56,10 +61,20 @@ class Window:
         self._bytes += sum(len(event.entry.value) for event in events)
         self._trim()
         if self.waiting:
-            for namespace in {"", *(event.entry.key.namespace for event in events)}:
-                self.due.setdefault(namespace, position)
-            if self._rest is None:
+            for topic in self._topics(events):
+                if topic in self.waiting:
+                    self.due.setdefault(topic, position)
+            if self.due and self._rest is None:
                 self._wake()
+
+    def _topics(self, events: Sequence[Event]) -> set[Topic]:
+        topics: set[Topic] = {"", *(event.entry.key.namespace for event in events)}
+        for field, read in self.readers.items():
+            for event in events:
+                topics.add((field, read(event.entry.obj)))
+                if event.previous is not None:
+                    topics.add((field, read(event.previous.obj)))
+        return topics
 
     def position(self, revision: int) -> int:
         """The position of the first event after `revision`. Raises Compacted."""
@@ -76,8 +91,8 @@ class Window:
         """Wake who waits for what is due, then rest for as long as it took them."""
         due, self.due = self.due, {}
         woken, start = 0, time.perf_counter()
-        for namespace, position in due.items():
-            watches = self.waiting.pop(namespace, set())
+        for topic, position in due.items():
+            watches = self.waiting.pop(topic, set())
             woken += len(watches)
             for watch in watches:
                 watch.wake(position)
@@ -115,10 +130,14 @@ class Window:
 class Watch:
     """A `Subscription`: a position in a window."""
 
-    def __init__(self, hub: "Broadcast", window: Window, namespace: str, position: int) -> None:
+    def __init__(
+        self, hub: "Broadcast", window: Window, namespace: str, position: int, about: About | None = None
+    ) -> None:
         self._hub = hub
         self._window = window
         self._namespace = namespace
+        self._about = about
+        self._topic: Topic = namespace if about is None else (about.field, about.value)
         self._position = position
         self._callback: Callable[[], None] | None = None
         self._closed = False
@@ -144,7 +163,7 @@ class Watch:
         """See `Subscription`."""
         window, position = self._window, self._position
         if self._callback is not None:
-            position = max(position, window.due.get(self._namespace, window.end))
+            position = max(position, window.due.get(self._topic, window.end))
         if position >= window.end:
             return self._hub.revision
         return window.events[max(position - window.start, 0)].entry.revision - 1
@@ -161,6 +180,8 @@ class Watch:
             self._position += len(batch)
             if self._namespace:
                 batch = [event for event in batch if event.entry.key.namespace == self._namespace]
+            if self._about is not None:
+                batch = [event for event in batch if self._about.concerns(event)]
             if batch:
                 return batch
         return ()
@@ -171,7 +192,7 @@ class Watch:
         if self._closed:
             self._release()
         else:
-            self._window.waiting.setdefault(self._namespace, set()).add(self)
+            self._window.waiting.setdefault(self._topic, set()).add(self)
 
     def close(self) -> None:
         """See `Subscription`."""
@@ -191,12 +212,12 @@ class Watch:
 
     def _leave(self) -> None:
         """Wait no more. Still listed: not woken, so what is here and not due was not for this watch."""
-        waiting = self._window.waiting.get(self._namespace, set())
+        waiting = self._window.waiting.get(self._topic, set())
         if self in waiting:
             waiting.discard(self)
-            self._position = max(self._position, self._window.due.get(self._namespace, self._window.end))
+            self._position = max(self._position, self._window.due.get(self._topic, self._window.end))
             if not waiting:
-                del self._window.waiting[self._namespace]
+                del self._window.waiting[self._topic]
 
     async def _wait(self) -> None:
         future = asyncio.get_running_loop().create_future()
@@ -229,10 +250,12 @@ class Broadcast:
         for resource, group in groups.items():
             self._window(resource).append(group)
 
-    def watch(self, resource: str, namespace: str, since: int) -> Watch:
+    def watch(self, resource: str, namespace: str, since: int, about: About | None = None) -> Watch:
         """The events after `since`. Raises Compacted."""
         window = self._window(resource)
-        watch = Watch(self, window, namespace, window.position(since))
+        watch = Watch(self, window, namespace, window.position(since), about)
+        if about is not None:
+            window.readers.setdefault(about.field, about.read)
         self._watches.add(watch)
         return watch
 

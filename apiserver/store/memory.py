@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from .base import Commit, Draft, Entry, Event, EventType, Listing, Put, ResourceKey, StoreUnavailable, Write
+from .base import About, Commit, Draft, Entry, Event, EventType, Listing, Put, ResourceKey, StoreUnavailable, Write
 from .broadcast import Watch
 from .ledger import Ledger
 from .limits import Limits
@@ -76,9 +76,9 @@ class MemoryStore:
                     found.append(state.entry)
         return Listing(sorted(found, key=_key), revision)
 
-    def watch(self, resource: str, namespace: str = "", *, since: int) -> Watch:
+    def watch(self, resource: str, namespace: str = "", *, since: int, about: About | None = None) -> Watch:
         """See `Store`."""
-        return self._view.watch(resource, namespace, since=since)
+        return self._view.watch(resource, namespace, since=since, about=about)
 
     async def wait_for(self, revision: int) -> None:
         """See `Store`."""

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from . import log
-from .base import Commit, Draft, Entry, Listing, Put, ResourceKey, StoreUnavailable, Write
+from .base import About, Commit, Draft, Entry, Listing, Put, ResourceKey, StoreUnavailable, Write
 from .broadcast import Watch
 from .ledger import Ledger
 from .limits import Limits
@@ -104,9 +104,9 @@ class SqlStore:
         self._view.check(revision)  # again: a compaction may have overtaken the query
         return Listing(entries, revision)
 
-    def watch(self, resource: str, namespace: str = "", *, since: int) -> Watch:
+    def watch(self, resource: str, namespace: str = "", *, since: int, about: About | None = None) -> Watch:
         """See `Store`."""
-        return self._view.watch(resource, namespace, since=since)
+        return self._view.watch(resource, namespace, since=since, about=about)
 
     async def wait_for(self, revision: int) -> None:
         """See `Store`."""

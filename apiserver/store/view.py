@@ -9,7 +9,7 @@ import heapq
 from collections.abc import Iterable, Sequence
 from itertools import count
 
-from .base import Compacted, Entry, Event, Listing, ResourceKey, StoreUnavailable
+from .base import About, Compacted, Entry, Event, Listing, ResourceKey, StoreUnavailable
 from .broadcast import Broadcast, Watch
 from .cache import Cache
 from .limits import Limits
@@ -78,12 +78,12 @@ class View:
             raise Compacted(revision, self.compacted)
         self._refuse_future(revision)
 
-    def watch(self, resource: str, namespace: str = "", *, since: int) -> Watch:
+    def watch(self, resource: str, namespace: str = "", *, since: int, about: About | None = None) -> Watch:
         """See `Store.watch`."""
         if self._closed:
             raise StoreUnavailable("the store is closed")
         self._refuse_future(since)
-        return self._broadcast.watch(resource, namespace, since)
+        return self._broadcast.watch(resource, namespace, since, about)
 
     async def wait_for(self, revision: int) -> None:
         """See `Store.wait_for`."""

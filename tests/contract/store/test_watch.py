@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from apiserver.store import (
+    About,
     Compacted,
     Draft,
     Event,
@@ -100,6 +101,40 @@ async def test_watch_is_scoped(store: Store) -> None:
     assert told(await waiting) == ["ADDED d@5"]
     await store.commit([put("f"), put("g", "kube")])
     assert await read(watch, 1) == ["ADDED g@8"]
+
+
+def bound(name: str, node: str, namespace: str = "default") -> Put:
+    """A pod on a node."""
+    return Put(key(name, namespace), Draft({"metadata": {"name": name}, "spec": {"nodeName": node}}), None)
+
+
+def of_node(node: str) -> About:
+    """The pods of a node."""
+    return About("spec.nodeName", node, lambda obj: str((obj.get("spec") or {}).get("nodeName", "")))
+
+
+async def test_watch_of_a_value(store: Store) -> None:
+    """A watch about a value hears of objects that have it, get it, lose it or go with it, and of no others."""
+    start = store.revision
+    one = store.watch("/pods", since=start, about=of_node("n1"))
+    in_default = store.watch("/pods", "default", since=start, about=of_node("n1"))
+    woken: list[str] = []
+    await store.commit([bound("a", "n2"), bound("b", "n2", "other")])
+    assert one.take() == ()
+    one.on_ready(lambda: woken.append("one"))
+    await store.commit([bound("a", "n3")])
+    await asyncio.sleep(0)
+    assert woken == []
+    await store.commit([bound("a", "n1"), bound("b", "n1", "other")])
+    await store.commit([bound("a", "n2"), bound("b", "n1", "other"), bound("c", "n2")])
+    await store.commit([Remove(key("b", "other"), None), Remove(key("c"), None)])
+    assert woken == ["one"]
+    first = start + 4
+    whole = [f"MODIFIED a@{first}", f"MODIFIED b@{first + 1}", f"MODIFIED a@{first + 2}", f"MODIFIED b@{first + 3}"]
+    assert await read(one, 5) == [*whole, f"DELETED b@{first + 5}"]
+    assert await read(in_default, 2) == [f"MODIFIED a@{first}", f"MODIFIED a@{first + 2}"]
+    assert await waits(one)
+    assert one.revision == store.revision
 
 
 async def test_list_then_watch_has_no_gap(store: Store) -> None:
