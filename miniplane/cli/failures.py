@@ -4,7 +4,6 @@ import errno
 import sys
 from typing import Self
 
-from miniplane.cli.resources import UnknownKind
 from miniplane.errors import ApiError, Reason, Unavailable
 
 
@@ -23,6 +22,10 @@ def told(error: ApiError) -> str:
     return f"Error from server{word}: {error.message}"
 
 
+class OneFailed(ValueError):
+    """What went wrong with one object; a command goes on with the others."""
+
+
 class Failures:
     """Goes on after an error of one object and remembers that there was one; an absent server ends everything."""
 
@@ -33,7 +36,7 @@ class Failures:
         return self
 
     def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> bool:
-        if isinstance(error, UnknownKind):
+        if isinstance(error, OneFailed):
             print(f"error: {error}", file=sys.stderr, flush=True)
             self.code = 1
             return True

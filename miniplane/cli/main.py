@@ -38,10 +38,19 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("apply", "apply", "create or update objects from manifests"),
         Command("create", "apply", "create objects from manifests"),
         Command("delete", "delete", "delete objects"),
+        Command("replace", "replace", "replace objects by manifests, whole"),
+        Command("patch", "patch", "change a part of an object"),
+        Command("label", "label", "set or remove labels"),
+        Command("annotate", "label", "set or remove annotations"),
         Command("scale", "scale", "set the number of replicas"),
+        Command("rollout", "rollout", "status, history, undo, restart, pause or resume of a workload"),
+        Command("wait", "wait", "wait until objects are as they are to be"),
         Command("logs", "logs", "print a container's log"),
         Command("exec", "exec", "run a command in a container"),
+        Command("auth", "auth", "ask what you may do and who you are: can-i, whoami"),
         Command("api-resources", "resources", "list the kinds that the server has"),
+        Command("api-versions", "versions", "list the groups and versions that the server has"),
+        Command("version", "versions", "tell our version and the server's"),
     ),
     "the network, explained": (
         Command("trace", "trace", "explain the path of a packet, hop by hop"),
@@ -61,6 +70,14 @@ GROUPS: dict[str, tuple[Command, ...]] = {
 }
 
 
+KUBECTL_ONLY = (
+    *("attach", "autoscale", "certificate", "cluster-info", "completion", "config", "cordon", "cp", "debug", "diff"),
+    *("drain", "edit", "events", "explain", "expose", "kustomize", "plugin", "port-forward", "proxy", "run", "set"),
+    *("taint", "top", "uncordon"),
+)
+"""kubectl's words that are not ours: they work with kubectl on the same kubeconfig."""
+
+
 class _Parser(argparse.ArgumentParser):
     """Bad usage exits with 1 and kubectl's prefix, not with argparse's 2."""
 
@@ -76,17 +93,23 @@ def _overview() -> str:
     return "\n".join([*lines, "miniplane COMMAND --help tells more."])
 
 
+def _unknown(word: str) -> str:
+    if word in KUBECTL_ONLY:
+        return f"miniplane has no {word!r} of its own: use kubectl {word} with the same kubeconfig (miniplane status)"
+    return f'unknown command "{word}"; miniplane --help lists them'
+
+
 def _dispatch(argv: Sequence[str]) -> int:
     commands = {command.name: command for group in GROUPS.values() for command in group}
     if not argv or argv[0] in ("-h", "--help", "help"):
         print(_overview())
         return 0
-    if argv[0] in ("--version", "version"):
+    if argv[0] == "--version":
         print(f"miniplane {__version__}")
         return 0
     command = commands.get(argv[0])
     if command is None:
-        print(f'error: unknown command "{argv[0]}"; miniplane --help lists them', file=sys.stderr)
+        print(f"error: {_unknown(argv[0])}", file=sys.stderr)
         return 1
     module = importlib.import_module(f"miniplane.cli.{command.module}")
     if hasattr(module, "passthrough"):

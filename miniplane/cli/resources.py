@@ -11,15 +11,12 @@ import yaml
 
 from miniplane.api import meta
 from miniplane.api.kind import Kind, Object, Registry
+from miniplane.cli.failures import OneFailed
 from miniplane.cli.printers import aligned
 from miniplane.cli.session import add_connection, connect
 from miniplane.client import Client, discover
 
 SUFFIXES = (".yaml", ".yml", ".json")
-
-
-class UnknownKind(ValueError):
-    """An object is of a kind that the server does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +105,9 @@ def load(paths: Sequence[str]) -> list[Object]:
 
 
 def kind_of(known: Registry, obj: Object) -> Kind:
-    """The kind of an object. Raises UnknownKind in kubectl's words."""
+    """The kind of an object. Raises OneFailed in kubectl's words."""
     if (kind := known.by_kind(obj["apiVersion"], obj["kind"])) is None:
-        raise UnknownKind(
+        raise OneFailed(
             f'resource mapping not found for name: "{meta.name(obj)}" namespace: "{meta.namespace(obj)}": '
             f'no matches for kind "{obj["kind"]}" in version "{obj["apiVersion"]}"\nensure CRDs are installed first'
         )
