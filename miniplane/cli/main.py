@@ -45,6 +45,12 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("scale", "scale", "set the number of replicas"),
         Command("rollout", "rollout", "status, history, undo, restart, pause or resume of a workload"),
         Command("wait", "wait", "wait until objects are as they are to be"),
+        Command("run", "run", "make a pod of one image"),
+        Command("expose", "run", "make a Service for what runs"),
+        Command("cordon", "nodes", "keep new pods off a node"),
+        Command("uncordon", "nodes", "let it take pods again"),
+        Command("drain", "nodes", "cordon a node and evict its pods"),
+        Command("taint", "taint", "put taints on nodes or take them off"),
         Command("logs", "logs", "print a container's log"),
         Command("exec", "exec", "run a command in a container"),
         Command("auth", "auth", "ask what you may do and who you are: can-i, whoami"),
@@ -71,9 +77,8 @@ GROUPS: dict[str, tuple[Command, ...]] = {
 
 
 KUBECTL_ONLY = (
-    *("attach", "autoscale", "certificate", "cluster-info", "completion", "config", "cordon", "cp", "debug", "diff"),
-    *("drain", "edit", "events", "explain", "expose", "kustomize", "plugin", "port-forward", "proxy", "run", "set"),
-    *("taint", "top", "uncordon"),
+    *("attach", "autoscale", "certificate", "cluster-info", "completion", "config", "cp", "debug", "diff"),
+    *("edit", "events", "explain", "kustomize", "plugin", "port-forward", "proxy", "set", "top"),
 )
 """kubectl's words that are not ours: they work with kubectl on the same kubeconfig."""
 
