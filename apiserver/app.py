@@ -20,8 +20,8 @@ from miniplane.kinds import POD_DISRUPTION_BUDGET
 from miniplane.observe.metrics import CollectorRegistry
 from miniplane.tokens import Key, new_key
 
-from .admission import certificates, escalation, policies, quota
-from .admission.chain import Chain
+from .admission import certificates, escalation, policies, quota, webhooks
+from .admission.chain import Chain, Plugin
 from .admission.plugins import PLUGINS
 from .auditlog import AuditLog
 from .auth import audit as audit_policy
@@ -48,6 +48,7 @@ from .http.render import Renderer
 from .http.routes import parse
 from .http.verbs import Resources, Verbs
 from .http.watch import Watches
+from .http.webhooks import WebhookClient
 from .registry.allocators import ServiceAllocator
 from .registry.catalog import Catalog, Definitions
 from .registry.chance import PooledRandom
@@ -75,6 +76,7 @@ class App:
     reader: Reader
     watches: Watches
     proxy: NodeProxy
+    webhooks: WebhookClient
     definitions: Definitions
 
 
@@ -102,10 +104,11 @@ def compose(
     authenticator = Authenticator(known, accounts)
     allocator = ServiceAllocator(store, settings.network, clock, random)
     catalog = Catalog(store, registry)
+    outgoing = WebhookClient()
     pipeline = Pipeline(
         store,
         decoder=decoder,
-        admission=_admission(authorizer, clock, catalog),
+        admission=_admission(authorizer, clock, catalog, webhooks.plugin(outgoing.post, decoder.reform)),
         companions=Companions((allocator,)),
         clock=clock,
         random=random,
@@ -155,10 +158,10 @@ def compose(
         call.route = parse(call.path, catalog.registry)
         return await handler(call)
 
-    return App(serve, pipeline, registry, reader, watches, proxy, Definitions(store, catalog, deleter))
+    return App(serve, pipeline, registry, reader, watches, proxy, outgoing, Definitions(store, catalog, deleter))
 
 
-def _admission(authorizer: Authorizer, clock: Clock, catalog: Catalog) -> Chain:
+def _admission(authorizer: Authorizer, clock: Clock, catalog: Catalog, outside: Plugin) -> Chain:
     """The plugins of every server, and behind them those that need what this one has; quotas last, as upstream."""
     return Chain(
         (
@@ -166,6 +169,7 @@ def _admission(authorizer: Authorizer, clock: Clock, catalog: Catalog) -> Chain:
             escalation.plugin(Escalation(authorizer.rbac, authorizer)),
             certificates.plugin(authorizer, clock),
             policies.plugin(catalog.get),
+            outside,
             quota.plugin(),
         )
     )

@@ -114,6 +114,7 @@ async def _serving(
         app.watches.close()
         await runner.cleanup()
         await app.proxy.close()
+        await app.webhooks.close()
         if settings.unix_socket:
             _unlink(settings.unix_socket)
 

@@ -1,6 +1,6 @@
 """The admission chain: what a plugin is, and the ordered list of them applied to a write."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -37,6 +37,12 @@ class Attributes:
     warnings: list[str] = field(default_factory=list)
     afterwards: list[Callable[[], object]] = field(default_factory=list)
     """Called once the write is stored or has failed."""
+    dry_run: bool = False
+    called: dict[str, bytes] = field(default_factory=dict)
+    """The object as each webhook left it."""
+    is_reshaped: bool = False
+    """Whether a webhook changed the object: then every mutating plugin is asked once more."""
+    is_second_round: bool = False
 
     @property
     def resource(self) -> str:
@@ -49,7 +55,8 @@ class Attributes:
             call()
 
 
-Hook = Callable[[Attributes], None]
+Hook = Callable[[Attributes], Awaitable[None] | None]
+"""Gives something to wait for only if there is: most writes ask nobody outside of the server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +102,21 @@ class Chain:
             )
         return hooks
 
-    def mutate(self, attributes: Attributes) -> None:
-        """Let every mutating plugin have its say, in order."""
-        for hook in self._for(attributes)[0]:
-            hook(attributes)
+    async def mutate(self, attributes: Attributes) -> None:
+        """Let every mutating plugin have its say, in order, and once more if a webhook changed the object."""
+        hooks = self._for(attributes)[0]
+        await _ask(hooks, attributes)
+        if attributes.is_reshaped:
+            attributes.is_second_round = True
+            await _ask(hooks, attributes)
 
-    def validate(self, attributes: Attributes) -> None:
+    async def validate(self, attributes: Attributes) -> None:
         """Ask every validating plugin, in order; the first refusal is raised."""
-        for hook in self._for(attributes)[1]:
-            hook(attributes)
+        await _ask(self._for(attributes)[1], attributes)
+
+
+async def _ask(hooks: Sequence[Hook], attributes: Attributes) -> None:
+    for hook in hooks:
+        waiting = hook(attributes)
+        if waiting is not None:
+            await waiting

@@ -15,6 +15,7 @@ from . import (
     serviceaccounts,
     storageclass,
     tolerations,
+    webhooks,
 )
 
 PLUGINS = (
@@ -34,4 +35,5 @@ PLUGINS = (
     ingressclass.PLUGIN,
     policies.SYNTAX,
     policies.ACTIONS,
+    webhooks.SYNTAX,
 )

@@ -5,7 +5,6 @@ Audit, of which the answer to the policy's or binding's writer warns.
 """
 
 import re
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from miniplane.api.selectors import LabelSelector
 from miniplane.errors import ApiError, Cause, Reason, forbidden, invalid
 
 from ..store.base import ResourceKey
+from .asked import bindings_of, question_of
 from .chain import Attributes, Operation, Plugin
 
 POLICIES = "admissionregistration.k8s.io/validatingadmissionpolicies"
@@ -95,7 +95,7 @@ class Policies:
         bindings = attributes.store.list(BINDINGS).entries
         if not bindings or attributes.kind.group == "admissionregistration.k8s.io":
             return
-        question = _question(attributes)
+        question = question_of(attributes)
         for binding in bindings:
             policy = attributes.store.get(ResourceKey(POLICIES, "", binding.obj["spec"]["policyName"]))
             if policy is not None:
@@ -122,7 +122,7 @@ class Policies:
             yield found
             return
         for params in found:
-            evaluation = Evaluation(spec, _bindings(attributes, params))
+            evaluation = Evaluation(spec, bindings_of(attributes) | {"params": params})
             try:
                 meant = all(evaluation.value(item["expression"]) is True for item in spec.get("matchConditions") or ())
             except cel.CelError as error:
@@ -155,62 +155,6 @@ class Policies:
         if not found and reference.get("parameterNotFoundAction") == "Deny":
             return Denial("no params found for policy binding with `Deny` parameterNotFoundAction")
         return found
-
-
-def _question(attributes: Attributes) -> Question:
-    objects = [obj for obj in (attributes.obj, attributes.old) if obj is not None]
-    labels = tuple(obj["metadata"].get("labels") or {} for obj in objects)
-    return Question(
-        operation=attributes.operation.value,
-        kind=attributes.kind,
-        subresource=attributes.subresource,
-        name=attributes.name,
-        namespace=attributes.namespace,
-        labels=labels,
-        namespace_labels=_namespace_labels(attributes),
-    )
-
-
-def _namespace(attributes: Attributes) -> Object | None:
-    if not attributes.kind.namespaced:
-        return None
-    entry = attributes.store.get(ResourceKey("/namespaces", "", attributes.namespace))
-    return entry.obj if entry else None
-
-
-def _namespace_labels(attributes: Attributes) -> Mapping[str, str] | None:
-    if attributes.resource == "/namespaces":
-        obj = attributes.obj or attributes.old or {}
-        return (obj.get("metadata") or {}).get("labels") or {}
-    namespace = _namespace(attributes)
-    if not attributes.kind.namespaced:
-        return None
-    return ((namespace or {}).get("metadata") or {}).get("labels") or {}
-
-
-def _bindings(attributes: Attributes, params: Object | None) -> Mapping[str, Any]:
-    kind = attributes.kind
-    version = {"group": kind.group, "version": kind.version}
-    request = {
-        "uid": str(uuid.uuid4()),
-        "kind": version | {"kind": kind.kind},
-        "resource": version | {"resource": kind.plural},
-        "requestKind": version | {"kind": kind.kind},
-        "requestResource": version | {"resource": kind.plural},
-        "subResource": attributes.subresource,
-        "requestSubResource": attributes.subresource,
-        "name": attributes.name,
-        "namespace": attributes.namespace,
-        "operation": attributes.operation.value,
-        "userInfo": attributes.user.info,
-    }
-    return {
-        "object": attributes.obj,
-        "oldObject": attributes.old,
-        "request": request,
-        "params": params,
-        "namespaceObject": _namespace(attributes),
-    }
 
 
 def _refusal(attributes: Attributes, why: str, denial: Denial) -> ApiError:

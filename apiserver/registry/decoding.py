@@ -74,6 +74,10 @@ class Decoder:
             if validation is FieldValidation.WARN:
                 warnings += schemas.strict_texts(unknown, duplicates)
 
+    def reform(self, kind: Kind, obj: Object) -> None:
+        """Bring an object that somebody else changed into canonical form; unknown fields are dropped in silence."""
+        self.check(kind, obj, FieldValidation.IGNORE, [])
+
 
 def check_kind(obj: Object, kind: str, api_version: str) -> None:
     """Fill in `kind` and `apiVersion` where absent; another one is a BadRequest."""

@@ -131,8 +131,9 @@ class Deleter:
         for _ in range(_RETRIES):
             entry = pipeline.require(target)
             _check_preconditions(target, entry, options)
-            pipeline.admission.validate(self._attributes(target, entry))
-            pipeline.admission.mutate(self._attributes(target, entry))
+            attributes = self._attributes(target, entry, dry_run=options.dry_run)
+            await pipeline.admission.mutate(attributes)
+            await pipeline.admission.validate(attributes)
             marked = self._mark(target.kind, entry, options)
             try:
                 return await self._store(target, entry, marked, options)
@@ -166,7 +167,7 @@ class Deleter:
                     gone.append(deleted)
         return gone
 
-    def _attributes(self, target: Target, entry: Entry) -> Attributes:
+    def _attributes(self, target: Target, entry: Entry, *, dry_run: bool) -> Attributes:
         return Attributes(
             Operation.DELETE,
             target.kind,
@@ -175,6 +176,7 @@ class Deleter:
             target.user,
             self._pipeline.store,
             old=entry.obj,
+            dry_run=dry_run,
         )
 
     def _mark(self, kind: Kind, entry: Entry, options: DeleteOptions) -> Object:

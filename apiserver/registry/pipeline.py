@@ -130,8 +130,9 @@ class Pipeline:
         attributes = Attributes(
             Operation.CREATE, kind, target.namespace, target.name, target.user, self.store, obj=obj, warnings=warnings
         )
+        attributes.dry_run = options.dry_run
         kind.defaults(obj)
-        self.admission.mutate(attributes)
+        await self.admission.mutate(attributes)
         if kind.subresource("status"):
             obj.pop("status", None)
             if strategy.initial_status is not None:
@@ -142,7 +143,7 @@ class Pipeline:
         warnings += strategy.warnings(obj, None)
         strategy.canonicalize(obj, None)
         try:
-            self.admission.validate(attributes)
+            await self.admission.validate(attributes)
             if applied:
                 obj["metadata"]["managedFields"] = owners
             else:
@@ -225,7 +226,7 @@ class Pipeline:
             given = new.setdefault("metadata", {}).get("resourceVersion")
             self._check_precondition(target, entry, given)
             owners = new["metadata"].get("managedFields")
-            attributes = self._prepare(target, update.subresource, new, entry, messages)
+            attributes = await self._prepare(target, update.subresource, new, entry, messages, dry_run=options.dry_run)
             self._own(target, update, new, entry, owners, options)
             is_conditional = update.conditional and given not in (None, "", "0")
             try:
@@ -284,7 +285,9 @@ class Pipeline:
         elif given != str(entry.revision):
             raise conflict(target.kind.resource, target.name)
 
-    def _prepare(self, target: Target, subresource: str, new: Object, entry: Entry, warnings: list[str]) -> Attributes:
+    async def _prepare(
+        self, target: Target, subresource: str, new: Object, entry: Entry, warnings: list[str], *, dry_run: bool
+    ) -> Attributes:
         """All stages between decoding and the store, in place; gives what admission was asked."""
         kind, strategy, old = target.kind, target.kind.strategy, entry.obj
         if part := strategy.parts.get(subresource):
@@ -308,8 +311,9 @@ class Pipeline:
             old,
             warnings,
         )
+        attributes.dry_run = dry_run
         kind.defaults(new)
-        self.admission.mutate(attributes)
+        await self.admission.mutate(attributes)
         if subresource in PARTS_OF_STATUS:
             errors = [*names.validate_meta_update(new, old), *strategy.validate_status(new, old)]
         else:
@@ -321,7 +325,7 @@ class Pipeline:
             warnings += strategy.warnings(new, old)
             strategy.canonicalize(new, old)
             count(kind, new, old)
-        self.admission.validate(attributes)
+        await self.admission.validate(attributes)
         return attributes
 
     async def _store_update(

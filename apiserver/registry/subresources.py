@@ -177,7 +177,8 @@ class Subresources:
                 Operation.UPDATE, target.kind, target.namespace, target.name, target.user, pipeline.store
             )
             attributes.obj, attributes.old = new, entry.obj
-            pipeline.admission.validate(attributes)
+            attributes.dry_run = dry_run
+            await pipeline.admission.validate(attributes)
             gone = is_finished(new)
             if new == entry.obj and not gone:
                 return Written(entry)

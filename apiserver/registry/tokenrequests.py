@@ -49,7 +49,8 @@ class TokenRequests:
             Operation.CREATE, target.kind, target.namespace, target.name, target.user, self._pipeline.store, "token"
         )
         attributes.obj = request
-        self._pipeline.admission.validate(attributes)
+        attributes.dry_run = options.dry_run
+        await self._pipeline.admission.validate(attributes)
         bound, node = self._bound(account, spec.get("boundObjectRef"))
         audiences = spec.get("audiences") or list(self._accounts.audiences)
         token, expires = self._accounts.issue(Grant(account, audiences, lifetime_s, bound, node))

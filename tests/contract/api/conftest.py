@@ -182,6 +182,7 @@ async def api(settings: Settings, new_clusters: NewClusters) -> AsyncIterator[Ap
             yield Api(session, str(server.make_url("")).rstrip("/"), store, app)
             app.watches.close()
         await app.proxy.close()
+        await app.webhooks.close()
 
 
 def pod(name: str = "web", **metadata: Any) -> dict[str, Any]:
