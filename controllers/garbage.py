@@ -80,13 +80,25 @@ async def owners(obj: Object, ctx: Context) -> Owners:
         kind = kind_of(reference) or custom_kind_of(reference, ctx)
         if kind is None or (kind.namespaced and not meta.namespace(obj)):
             result.solid.append(reference)  # nothing that we can look up: never a reason to delete
+            if kind is not None:
+                _tell_invalid(obj, reference, ctx)
             continue
         owner = await _find(reference, key_of_owner(reference, obj, kind), kind, ctx)
         if owner is None:
             result.gone.append(reference)
+            if kind in COLLECTED and any(meta.uid(other) == reference["uid"] for other in ctx.cache(kind)):
+                _tell_invalid(obj, reference, ctx)
         else:
             (result.waiting if waits_for_dependents(owner) else result.solid).append(reference)
     return result
+
+
+def _tell_invalid(obj: Object, reference: Object, ctx: Context) -> None:
+    """An owner is in another namespace, which counts as gone; or has one where the dependent has none."""
+    namespace = meta.namespace(obj)
+    whom = f"[{reference['apiVersion']}/{reference['kind']}, namespace: {namespace}, name: {reference['name']}, "
+    text = f'ownerRef {whom}uid: {reference["uid"]}] does not exist in namespace "{namespace}"'
+    ctx.event(obj, "Warning", "OwnerRefInvalidNamespace", text)
 
 
 async def _find(reference: Object, key: Key, kind: Kind, ctx: Context) -> Object | None:
@@ -244,7 +256,7 @@ async def _decided(kind: Kind, obj: Object, ctx: Context) -> None:
 
 def controller() -> On:
     """The controller: a queue for each kind, and the sweep."""
-    on = On("garbage", workers=2, reads=(CUSTOM_RESOURCE_DEFINITION,))
+    on = On("garbage", workers=2, component="garbage-collector-controller", reads=(CUSTOM_RESOURCE_DEFINITION,))
     on.every(SWEEP_S)(sweep)
     related = {kind: Related(kind) for kind in COLLECTED}
     for kind in COLLECTED:

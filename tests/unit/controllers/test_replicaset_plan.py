@@ -95,7 +95,7 @@ def test_lost_pods_are_found() -> None:
     """Pods of a node that is gone for long, and deleted pods that never had a node, have nobody to end them."""
     going = {"deletionTimestamp": meta.timestamp(NOW)}
     pods = [pod("fine"), pod("lost", node="gone"), pod("new", node="just"), pod("never", node="", metadata=going)]
-    found = podgc.victims(pods, ["n"], ["gone"])
+    found = podgc.victims(pods, [{"metadata": {"name": "n"}}], ["gone"])
     assert [meta.name(victim.pod) for victim in found] == ["lost", "never"]
     told = podgc.failed(found[0].pod, found[0].why, NOW)
     assert told["phase"] == "Failed"
