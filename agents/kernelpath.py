@@ -41,17 +41,22 @@ async def data_path(
 
     Raises OSError where the holder of the nodes' network is missing.
     """
-    underlay = Underlay.join(settings.data_dir, settings.network)
-    tell = partial(publish, settings.data_dir, settings.name)
-    network = KernelNetwork(underlay, settings.name, settings.node_ip, changed=tell)
-    kernel = KernelBackend(network)
-    backend = HealthServing(kernel, network.host())
-    proxy = Proxy(settings.name, settings.network, informers, backend, clock, registry)
-    entrance = Entrance(underlay, settings.node_ip)
-    ports = HostPorts(entrance.port, bind=settings.host_ports_bind, advertise=settings.address)
-    where = api_server(client)
-    server = await serve_api(underlay, *where) if where else None
-    try:
+    async with contextlib.AsyncExitStack() as undo:
+        underlay = Underlay.join(settings.data_dir, settings.network)
+        undo.callback(underlay.close)
+        tell = partial(publish, settings.data_dir, settings.name)
+        undo.callback(places_file(settings.data_dir, settings.name).unlink, missing_ok=True)
+        network = KernelNetwork(underlay, settings.name, settings.node_ip, changed=tell)
+        undo.push_async_callback(network.aclose)
+        kernel = KernelBackend(network)
+        undo.callback(kernel.close)
+        backend = HealthServing(kernel, network.host())
+        proxy = Proxy(settings.name, settings.network, informers, backend, clock, registry)
+        entrance = Entrance(underlay, settings.node_ip)
+        undo.callback(entrance.link.close)
+        ports = HostPorts(entrance.port, bind=settings.host_ports_bind, advertise=settings.address)
+        if where := api_server(client):
+            await undo.enter_async_context(serve_api(underlay, *where))
         offering = offer(settings, client, informers, ports, clock)
         async with aio.background(proxy.run(), offering, _repair(kernel, clock), underlay.watch()):
             yield DataPath(
@@ -60,13 +65,6 @@ async def data_path(
                 annotations={},
                 tables=lambda query: tables.answer(query, proxy.ruleset, informers, settings.network),
             )
-    finally:
-        if server is not None:
-            server.close()
-        await network.aclose()
-        places_file(settings.data_dir, settings.name).unlink(missing_ok=True)
-        kernel.close()
-        underlay.close()
 
 
 async def _repair(kernel: KernelBackend, clock: Clock) -> None:

@@ -29,7 +29,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 async def _find(where: str, client: Client, namespace: str) -> tuple[str, str]:
-    """The node, and the pod's uid if it is one. Raises LookupError, NotFound."""
+    """The node, and the pod's uid if it is one with a network of its own. Raises LookupError, NotFound."""
     kind, _, name = where.rpartition("/")
     if kind in ("", "node", "nodes"):
         try:
@@ -41,4 +41,4 @@ async def _find(where: str, client: Client, namespace: str) -> tuple[str, str]:
     node = pod["spec"].get("nodeName")
     if not node:
         raise LookupError(f"pod {name} runs on no node")
-    return node, meta.uid(pod)
+    return node, "" if pod["spec"].get("hostNetwork") else meta.uid(pod)

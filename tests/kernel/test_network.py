@@ -32,6 +32,7 @@ from miniplane.config import Network
 asyncio.run(hold(Path(sys.argv[1]), Network(), ready=lambda: print("ready", flush=True)))
 """
 FLOWS = "table ip t {\n chain c {\n type filter hook forward priority 0;\n ct state new accept\n }\n}\n"
+SILENCE = "table ip t {\n chain c {\n type filter hook forward priority 0; policy drop;\n }\n}\n"
 PATIENCE_S = 5.0
 
 
@@ -135,6 +136,45 @@ async def test_detaching_ends_everything(nodes: Nodes) -> None:
     assert ended.exception() or ended.result() == b""
     again = await nodes.one.attach("c", "10.244.1.3")
     assert again.ip == "10.244.1.3"
+
+
+async def test_a_detached_pod_says_good_bye(nodes: Nodes) -> None:
+    """Peers of a pod that goes see a reset, and its address refuses or is nowhere; they need not wait for an answer."""
+    a, c = await nodes.one.attach("a", "10.244.1.2"), await nodes.two.attach("c", "10.244.2.2")
+    await a.listen(Reader, 80)
+    _, reader = await c.connect(Reader, "10.244.1.2", 80)
+    ended = cast(Reader, reader).ended
+    await nodes.one.detach("a")
+    await asyncio.wait([ended], timeout=PATIENCE_S)
+    assert isinstance(ended.exception(), ConnectionResetError)
+
+
+async def test_what_belongs_to_a_detached_pod_ends_and_cannot_begin(nodes: Nodes) -> None:
+    """A connection in the making fails with the pod; its link opens no more sockets, least of all in other networks."""
+    nft(nodes.one.namespace, "-f", "-", text=SILENCE)
+    a = await nodes.one.attach("a", "10.244.1.2")
+    waiting = asyncio.create_task(a.connect(Reader, "10.244.2.2", 80))
+    await asyncio.sleep(0)
+    await nodes.one.detach("a")
+    await asyncio.wait([waiting], timeout=PATIENCE_S)
+    assert isinstance(waiting.exception(), OSError)
+    await nodes.one.attach("b", "10.244.1.3")
+    with pytest.raises(OSError, match="taken down"):
+        await a.connect(Reader, "10.244.1.3", 80)
+    with pytest.raises(OSError, match="taken down"):
+        await a.listen(Reader, 80)
+    with pytest.raises(OSError, match="taken down"):
+        await a.bind(lambda *_: None)
+
+
+async def test_a_closed_listener_refuses_at_once(nodes: Nodes) -> None:
+    """Without a turn of the loop between, the port refuses and may be taken again."""
+    a, b = await nodes.one.attach("a", "10.244.1.2"), await nodes.one.attach("b", "10.244.1.3")
+    (await a.listen(Echo, 80)).close()
+    with pytest.raises(ConnectionRefusedError):
+        await b.connect(Reader, "10.244.1.2", 80)
+    (await a.listen(Echo, 80)).close()
+    await a.listen(Echo, 80)
 
 
 async def test_datagrams_and_the_connections_that_they_make(nodes: Nodes) -> None:

@@ -5,8 +5,10 @@ in the nodes' network would. For an address that no link has, such as a load bal
 """
 
 import asyncio
+import contextlib
 import socket
 from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
@@ -33,15 +35,55 @@ class Entrance:
 
     def lead(self, ip: str) -> None:
         """Lead packets for an address of this node's to it."""
-        self._routed[ip] = self._routed.get(ip, 0) + 1
-        if IPv4Address(ip) != self._node and self._routed[ip] == 1:
+        if IPv4Address(ip) != self._node and ip not in self._routed:
             self._underlay.netlink.set_route(IPv4Network(ip), link=BRIDGE, via=self._node)
+        self._routed[ip] = self._routed.get(ip, 0) + 1
 
     def leave(self, ip: str) -> None:
-        """The last one who called `lead` takes the way back."""
+        """The last one who called `lead` takes the way back, unless it leads to another node by now."""
         self._routed[ip] -= 1
-        if IPv4Address(ip) != self._node and not self._routed[ip]:
-            self._underlay.netlink.delete_route(IPv4Network(ip))
+        if not self._routed[ip]:
+            del self._routed[ip]
+            if IPv4Address(ip) != self._node:
+                self._underlay.netlink.delete_route(IPv4Network(ip), self._node)
+
+
+class _Doors:
+    """Clients that were let in from one listening socket to another place, until they or it end."""
+
+    def __init__(self, name: str, dial: Callable[[], Awaitable[SocketHalf]]) -> None:
+        self._name, self._dial = name, dial
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._halves: set[SocketHalf] = set()
+
+    def half(self) -> SocketHalf:
+        """The protocol of a new client."""
+        return SocketHalf(self._accept)
+
+    def _accept(self, half: SocketHalf) -> None:
+        task = asyncio.create_task(self._enter(half), name=self._name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _enter(self, half: SocketHalf) -> None:
+        try:
+            far = await self._dial()
+        except OSError:
+            half.put_reset()
+            return
+        except asyncio.CancelledError:
+            half.put_reset()
+            raise
+        self._halves.add(half)
+        join(half, far, lambda: self._halves.discard(half))
+
+    async def aclose(self) -> None:
+        """End all of them."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for half in list(self._halves):
+            half.put_reset()
 
 
 class _TcpPort:
@@ -50,34 +92,24 @@ class _TcpPort:
     def __init__(self, owner: Entrance, target: Target) -> None:
         self._owner, self._target = owner, target
         self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._halves: set[SocketHalf] = set()
+        self._doors = _Doors(f"from outside to {target}", self._dial)
+
+    async def _dial(self) -> SocketHalf:
+        _, far = await self._owner.link.connect(SocketHalf, self._target.ip, self._target.port)
+        assert isinstance(far, SocketHalf)
+        return far
 
     async def open(self, host: str, port: int) -> tuple[str, int]:
         """See `Port`."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: SocketHalf(self._accept), host, port)
-        self._owner.lead(self._target.ip)
-        name = self._server.sockets[0].getsockname()
-        return name[0], name[1]
-
-    def _accept(self, half: SocketHalf) -> None:
-        task = asyncio.create_task(self._enter(half), name=f"from outside to {self._target}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _enter(self, half: SocketHalf) -> None:
+        server = await asyncio.get_running_loop().create_server(self._doors.half, host, port)
         try:
-            _, far = await self._owner.link.connect(SocketHalf, self._target.ip, self._target.port)
+            self._owner.lead(self._target.ip)
         except OSError:
-            half.put_reset()
-            return
-        except asyncio.CancelledError:
-            half.put_reset()
+            server.close()
             raise
-        assert isinstance(far, SocketHalf)
-        self._halves.add(half)
-        join(half, far, lambda: self._halves.discard(half))
+        self._server = server
+        name = server.sockets[0].getsockname()
+        return name[0], name[1]
 
     async def aclose(self) -> None:
         """See `Port`."""
@@ -85,11 +117,7 @@ class _TcpPort:
             self._server.close()
             self._server = None
             self._owner.leave(self._target.ip)
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for half in list(self._halves):
-            half.put_reset()
+        await self._doors.aclose()
 
 
 class _UdpPort(asyncio.DatagramProtocol):
@@ -103,9 +131,14 @@ class _UdpPort(asyncio.DatagramProtocol):
     async def open(self, host: str, port: int) -> tuple[str, int]:
         """See `Port`."""
         loop = asyncio.get_running_loop()
-        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, (host, port))
-        self._owner.lead(self._target.ip)
-        name = self._transport.get_extra_info("sockname")
+        transport, _ = await loop.create_datagram_endpoint(lambda: self, (host, port))
+        try:
+            self._owner.lead(self._target.ip)
+        except OSError:
+            transport.close()
+            raise
+        self._transport = transport
+        name = transport.get_extra_info("sockname")
         return name[0], name[1]
 
     def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
@@ -115,11 +148,13 @@ class _UdpPort(asyncio.DatagramProtocol):
             if len(self._flows) > MAX_FLOWS:
                 _end(self._flows.popitem(last=False)[1])
         self._flows.move_to_end(addr)
-        self._flows[addr].add_done_callback(lambda flow: self._send(flow, data))
+        self._flows[addr].add_done_callback(lambda flow: self._send(addr, flow, data))
 
-    def _send(self, flow: asyncio.Task[Datagrams], data: bytes) -> None:
+    def _send(self, addr: tuple[str, int], flow: asyncio.Task[Datagrams], data: bytes) -> None:
         if not flow.cancelled() and flow.exception() is None:
             flow.result().send(data, self._target.ip, self._target.port)
+        elif self._flows.get(addr) is flow:  # the client's next datagram tries again
+            del self._flows[addr]
 
     async def _open_flow(self, addr: tuple[str, int]) -> Datagrams:
         def back(data: bytes, _host: str, _port: int) -> None:
@@ -149,7 +184,8 @@ def _end(flow: "asyncio.Task[Datagrams]") -> None:
     flow.add_done_callback(close)
 
 
-async def serve_api(underlay: Underlay, host: str, port: int) -> asyncio.Server:
+@contextlib.asynccontextmanager
+async def serve_api(underlay: Underlay, host: str, port: int) -> AsyncIterator[None]:
     """Answer for the API server on the bridge's address: pods reach it there behind the `kubernetes` Service.
 
     Every node of the machine does, on the same port; the kernel spreads clients over those that are alive.
@@ -165,19 +201,15 @@ async def serve_api(underlay: Underlay, host: str, port: int) -> asyncio.Server:
         sock.close()
         raise
     loop = asyncio.get_running_loop()
-    tasks: set[asyncio.Task[None]] = set()
 
-    async def enter(half: SocketHalf) -> None:
-        try:
-            _, far = await loop.create_connection(SocketHalf, host, port)
-        except OSError:
-            half.put_reset()
-            return
-        join(half, far, lambda: None)
+    async def dial() -> SocketHalf:
+        _, far = await loop.create_connection(SocketHalf, host, port)
+        return far
 
-    def accept(half: SocketHalf) -> None:
-        task = asyncio.create_task(enter(half), name="to the API server")
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-
-    return await loop.create_server(lambda: SocketHalf(accept), sock=sock)
+    doors = _Doors("to the API server", dial)
+    server = await loop.create_server(doors.half, sock=sock)
+    try:
+        yield
+    finally:
+        server.close()
+        await doors.aclose()

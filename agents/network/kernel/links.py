@@ -10,7 +10,7 @@ from typing import cast
 from miniplane.observe import logs
 
 from ..base import Datagrams, Listener
-from .namespaces import Namespace
+from .namespaces import Namespace, reset
 
 log = logs.get("agents.network.links")
 
@@ -18,7 +18,17 @@ _BACKLOG = 512
 ACCEPT_PAUSE_S = 1.0
 _PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ECONNABORTED)
 """Errors of accepting that pass."""
+_SWEEP_AT = 64
+"""So many connections before those that have ended are looked for; then as many again."""
 Factory = Callable[[], asyncio.BaseProtocol]
+
+
+def _reset(transport: asyncio.BaseTransport) -> None:
+    """End a connection at once: `abort` alone closes in the loop's next turn, when the pod's link is gone."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None and sock.fileno() >= 0:
+        reset(sock.fileno())
+    cast(asyncio.Transport, transport).abort()
 
 
 class _Listener:
@@ -45,10 +55,15 @@ class _Listener:
             except OSError:  # the client has gone already
                 connection.close()
                 continue
+            except BaseException:
+                connection.close()
+                raise
             self._link.keep(transport)
 
     def close(self) -> None:
         """See `Listener`."""
+        with contextlib.suppress(OSError):  # closed before
+            self._socket.shutdown(socket.SHUT_RDWR)  # from now on refused, and the port is free
         self._task.cancel()
         self._task.add_done_callback(lambda _task: self._socket.close())
         self._link.forget(self)
@@ -83,7 +98,7 @@ class _Datagrams(asyncio.DatagramProtocol):
     def close(self) -> None:
         """See `Datagrams`."""
         if self._transport is not None:
-            self._transport.close()
+            self._transport.abort()
             self._transport = None
             self._closed(self)
 
@@ -97,6 +112,9 @@ class KernelLink:
         self._listeners: set[_Listener] = set()
         self._datagrams: set[_Datagrams] = set()
         self._transports: set[asyncio.BaseTransport] = set()
+        self._sweep_at = _SWEEP_AT
+        self._connecting: set[socket.socket] = set()
+        self._closed = False
 
     @property
     def ip(self) -> str:
@@ -104,13 +122,23 @@ class KernelLink:
         return self._ip
 
     def _open(self, kind: int) -> socket.socket:
+        self._check_open()
         made = self.namespace.call(lambda: socket.socket(socket.AF_INET, kind | socket.SOCK_CLOEXEC))
         made.setblocking(False)  # noqa: FBT003  a socket's own way of saying it
         return made
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise OSError(errno.ENETDOWN, f"the network of {self._ip} has been taken down")
+
     def keep(self, transport: asyncio.BaseTransport) -> None:
         """End a connection with the link."""
-        self._transports = {other for other in self._transports if not other.is_closing()} | {transport}
+        self._transports.add(transport)
+        if len(self._transports) >= self._sweep_at:
+            self._transports = {other for other in self._transports if not other.is_closing()}
+            self._sweep_at = max(_SWEEP_AT, 2 * len(self._transports))
+        if self._closed:
+            _reset(transport)
 
     def forget(self, listener: _Listener) -> None:
         """A listener was closed."""
@@ -134,12 +162,16 @@ class KernelLink:
         """See `Link`."""
         loop = asyncio.get_running_loop()
         sock = self._open(socket.SOCK_STREAM)
+        self._connecting.add(sock)
         try:
             await loop.sock_connect(sock, (host, port))
+            self._check_open()
             transport, protocol = await loop.create_connection(factory, sock=sock)
         except BaseException:
             sock.close()
             raise
+        finally:
+            self._connecting.discard(sock)
         self.keep(transport)
         return transport, protocol
 
@@ -156,15 +188,20 @@ class KernelLink:
             sock.close()
             raise
         self._datagrams.add(made)
+        if self._closed:
+            made.close()
         return made
 
     def close(self) -> None:
-        """Everything of the link ends; its connections are reset."""
+        """Everything of the link ends, and nothing new can start; peers of its connections see a reset."""
+        self._closed = True
         for listener in list(self._listeners):
             listener.close()
         for datagrams in list(self._datagrams):
             datagrams.close()
+        for sock in self._connecting:
+            reset(sock.fileno())
         for transport in self._transports:
-            cast(asyncio.Transport, transport).abort()
+            _reset(transport)
         self._transports.clear()
         self._datagrams.clear()

@@ -1,7 +1,10 @@
 """Network namespaces without names: made by this process, held by descriptors, gone with the last of them."""
 
 import ctypes
+import errno
 import os
+import socket
+import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
@@ -77,6 +80,12 @@ def enter(path: Path) -> None:
         os.close(descriptor)
 
 
+def reset(descriptor: int) -> None:
+    """Take a TCP socket's connection away at once, with a reset to its peer; it may still be connecting."""
+    nobody = socket.AF_UNSPEC.to_bytes(16, sys.byteorder)
+    _libc.connect(descriptor, nobody, len(nobody))  # an error means that it had none
+
+
 class Namespace:
     """A network namespace. What is done there is done by `worker`, in whose thread nothing else happens.
 
@@ -116,12 +125,16 @@ class Namespace:
         return self._worker.submit(self._inside, work).result()
 
     def _inside(self, work: Callable[[], T]) -> T:
+        if self.descriptor < 0:
+            raise OSError(errno.ENETDOWN, "this network has been taken down")
         _check(_libc.setns(self.descriptor, _NEWNET))
         return work()
 
     def close(self) -> None:
-        """Let go of it."""
-        os.close(self.descriptor)
+        """Let go of it. Idempotent. Whoever still wants in is refused, as the number soon names another."""
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 def _open(path: str) -> int:

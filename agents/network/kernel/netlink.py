@@ -95,13 +95,15 @@ class Netlink:
         while True:
             data = self._socket.recv(1 << 18)
             while data:
-                length, kind, _flags, _, _ = _HEAD.unpack_from(data)
+                length, kind, _flags, sequence, _ = _HEAD.unpack_from(data)
+                payload, data = data[_HEAD.size : length], data[(length + 3) & ~3 :]
+                if sequence != self._sequence:
+                    continue  # of a question whose asker left early
                 if kind == _DONE:
                     return
-                yield kind, data[_HEAD.size : length]
+                yield kind, payload
                 if kind == _ERROR:
                     return
-                data = data[(length + 3) & ~3 :]
 
     def index(self, name: str) -> int:
         """The number of a link."""
@@ -164,11 +166,12 @@ class Netlink:
         body += _attr(7, source.packed) if source else b""
         self._ask(_NEWROUTE, _CREATE | _REPLACE, body)
 
-    def delete_route(self, target: IPv4Network) -> None:
-        """Take a route of ours away; none is no error."""
+    def delete_route(self, target: IPv4Network, via: IPv4Address | None = None) -> None:
+        """Take a route of ours away, only one through `via` if given; none is no error."""
         body = struct.pack("=BBBBBBBBI", socket.AF_INET, target.prefixlen, 0, 0, 254, _OURS, 255, 1, 0)
+        gateway = _attr(5, via.packed) if via else b""
         try:
-            self._ask(_DELROUTE, 0, body + _attr(1, target.network_address.packed))
+            self._ask(_DELROUTE, 0, body + _attr(1, target.network_address.packed) + gateway)
         except ProcessLookupError:
             return
 

@@ -25,6 +25,14 @@ from .netlink import Netlink
 _TRIAL = "table ip try {\n chain c {\n type nat hook prerouting priority -100;\n ct state new accept\n }\n}\n"
 """Rules that need all of nftables that ours do."""
 
+_RULES, _SYSCTL = 200, 201
+_WHY_NOT = {
+    0: "",
+    _RULES: "nft can't load rules here (is nf_tables, with NAT, in the kernel?)",
+    _SYSCTL: "/proc/sys/net can't be written, as in containers that are not privileged",
+}
+"""What the trial's exit codes mean; others are numbers of errors."""
+
 log = logs.get("agents.network.underlay")
 
 BRIDGE = "nodes"
@@ -70,19 +78,22 @@ def why_not() -> str:
     if pid == 0:
         try:
             unshare_private()
-            sysctl({"ipv4/ip_forward": "1"})
+            try:
+                sysctl({"ipv4/ip_forward": "1"})
+            except OSError:
+                os._exit(_SYSCTL)
             netlink = Netlink(Namespace.here())
             netlink.add_bridge("try")
             tried = subprocess.run(["nft", "-f", "-"], input=_TRIAL, text=True, capture_output=True, check=False)  # noqa: S607  a fixed program, found by PATH
             if tried.returncode:
-                os._exit(errno.EPROTONOSUPPORT)
+                os._exit(_RULES)
         except OSError as error:
-            os._exit(min(error.errno or 1, 127))
+            os._exit(min(error.errno or errno.EPERM, 127))
         except BaseException:  # noqa: BLE001  a child that only answers
             os._exit(1)
         os._exit(0)
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    return "" if code == 0 else f"no private network namespaces: {os.strerror(code)}"
+    return _WHY_NOT[code] if code in _WHY_NOT else f"no private network namespaces: {os.strerror(abs(code))}"
 
 
 @dataclass(slots=True)

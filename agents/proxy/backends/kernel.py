@@ -58,6 +58,8 @@ class KernelBackend:
         self._program: Program | None = None
         """What the kernel surely holds; None where that is not known."""
         self._nowhere = ""
+        self._cleaned: object = None
+        """For which endpoints UDP connections were last looked through."""
         self._routes: dict[IPv4Network, IPv4Address | None] = {}
         self._lock = asyncio.Lock()
 
@@ -69,11 +71,12 @@ class KernelBackend:
     async def apply(self, program: Program) -> None:
         """See `Backend`."""
         async with self._lock:
-            old, self._wanted = self._wanted, program
+            self._wanted = program
             self._set_routes(program.routes)
             await self._load(program)
-            if old is None or old.datagrams != program.datagrams:
+            if self._cleaned is None or self._cleaned != program.datagrams:
                 self._clean_datagrams(program)
+                self._cleaned = program.datagrams
 
     async def _load(self, program: Program) -> None:
         """Give nft what differs, in one transaction; all of it where that is refused, as other rules are there."""
