@@ -10,12 +10,13 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from bench.figures import cluster, dataplane, dns, explain, fanout, http, policies, scale, scheduler, store
+from bench.figures import cluster, dataplane, dns, explain, fanout, http, kernel, policies, scale, scheduler, store
 from bench.figures.base import Figure, Group
 
 GROUPS: tuple[Group, ...] = (
     store.GROUP,
     dataplane.GROUP,
+    kernel.GROUP,
     policies.GROUP,
     explain.GROUP,
     dns.GROUP,

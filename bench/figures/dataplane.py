@@ -12,6 +12,7 @@ from miniplane.dataplane.compile import Compiler
 from miniplane.dataplane.diff import diff
 from miniplane.dataplane.evaluate import Machine
 from miniplane.dataplane.packet import Entry, Packet, Protocol, Source
+from miniplane.dataplane.program import Program
 from miniplane.dataplane.snapshot import Memo, Snapshot
 
 SERVICES = 5_000
@@ -36,7 +37,8 @@ def _service(number: int) -> Object:
     }
 
 
-def _slice(number: int, revision: int = 1) -> Object:
+def service_slice(number: int, revision: int = 1) -> Object:
+    """Two endpoints of one Service; others in a later revision."""
     labels = {"kubernetes.io/service-name": f"s{number}"}
     meta = {"namespace": "bench", "name": f"s{number}-x", "uid": f"e{number}", "resourceVersion": str(revision)}
     endpoints = [
@@ -52,16 +54,21 @@ def _slice(number: int, revision: int = 1) -> Object:
     }
 
 
-class _Cluster:
+class LargeCluster:
     """The objects, with what builds and compiles snapshots of them."""
 
     def __init__(self) -> None:
         self._nodes = [_node(number) for number in (1, 2, 3)]
         self._services = [_service(number) for number in range(SERVICES)]
-        self.slices = [_slice(number) for number in range(SERVICES)]
+        self.slices = [service_slice(number) for number in range(SERVICES)]
         self.memo, self.compiler = Memo(), Compiler()
 
+    def compile(self) -> Program:
+        """The rules of one node."""
+        return self.compiler.compile(self.snapshot())
+
     def snapshot(self) -> Snapshot:
+        """What one node's rules are made from."""
         return Snapshot.build(
             "node-1",
             Network(),
@@ -77,15 +84,15 @@ class _Cluster:
 
 def measure() -> Sequence[Figure]:
     """Everything in one run over one cluster."""
-    cluster = _Cluster()
+    cluster = LargeCluster()
     with timed() as first:
-        program = cluster.compiler.compile(cluster.snapshot())
+        program = cluster.compile()
     machine = Machine(program)
     changes = []
     for number in range(CHANGES):
-        cluster.slices[number * 7] = _slice(number * 7, 2)
+        cluster.slices[number * 7] = service_slice(number * 7, 2)
         with timed() as change:
-            after = cluster.compiler.compile(cluster.snapshot())
+            after = cluster.compile()
             transaction = diff(program.ruleset, after.ruleset)
             machine.replace(after)
         assert transaction.size <= 8
