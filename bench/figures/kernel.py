@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from agents.network.kernel import nft
 from agents.network.kernel.network import KernelNetwork
 from agents.network.kernel.underlay import Underlay, hold, why_not
 from agents.proxy.backends.kernel import KernelBackend
+from agents.proxy.backends.nft import NftSession
 from bench.figures.base import Figure, Group, percentile, timed
 from bench.figures.cluster import first_pod, miniplane
 from bench.figures.dataplane import SERVICES, LargeCluster, service_slice
@@ -27,7 +27,7 @@ async def _rules(folder: Path) -> tuple[float, list[float], list[float]]:
     cluster = LargeCluster()
     underlay = Underlay.join(folder, Network())
     network = KernelNetwork(underlay, "node-1", "172.30.0.11")
-    backend, console = KernelBackend(network), nft.Console(network.namespace)
+    backend, session = KernelBackend(network), NftSession(network.namespace)
     changes, lines = [], []
     try:
         with timed() as first:
@@ -37,13 +37,13 @@ async def _rules(folder: Path) -> tuple[float, list[float], list[float]]:
             with timed() as change:
                 await backend.apply(cluster.compile())
             changes.append(change.seconds)
-        console.change("add table ip bench; add set ip bench s { type ipv4_addr; }")
+        session.run(["add table ip bench", "add set ip bench s { type ipv4_addr; }"])
         for number in range(CHANGES):
             with timed() as line:
-                console.change(f"add element ip bench s {{ 10.0.0.{number} }}")
+                session.run([f"add element ip bench s {{ 10.0.0.{number} }}"])
             lines.append(line.seconds)
     finally:
-        console.close()
+        session.close()
         backend.close()
         await network.aclose()
         underlay.close()

@@ -96,6 +96,7 @@ class Reader(asyncio.Protocol):
             self.ended.set_result(self.data)
         else:
             self.ended.set_exception(exc)
+            self.ended.exception()  # not everybody asks
 
 
 async def test_pods_reach_each_other_untranslated(nodes: Nodes) -> None:

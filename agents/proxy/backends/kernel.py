@@ -85,8 +85,9 @@ class KernelBackend:
             change = diff(self._program.ruleset, program.ruleset)
             text = change.render()
             try:
-                if answers != self._nowhere or change.created:
+                if answers != self._nowhere:
                     text += f"delete table ip {_NOWHERE}\n{answers}"
+                if change.created:
                     await asyncio.to_thread(nft, self._network.namespace, "-f", "-", text=text)
                 elif text:
                     await asyncio.to_thread(self._session.run, text.splitlines())

@@ -1,5 +1,6 @@
 """nft in a namespace: a process for each whole table, and one kept open for changes (docs/adr/0009)."""
 
+import os
 import subprocess
 from collections.abc import Sequence
 from functools import partial
@@ -14,7 +15,8 @@ LONGEST = 32 * 1024
 
 def _start(arguments: Sequence[str], errors: int) -> "subprocess.Popen[bytes]":
     pipe = subprocess.PIPE
-    return subprocess.Popen(["nft", *arguments], stdin=pipe, stdout=pipe, stderr=errors)  # noqa: S603, S607  a fixed program, found by PATH
+    home = {**os.environ, "HOME": os.devnull}  # an interactive nft would write its history to the user's
+    return subprocess.Popen(["nft", *arguments], stdin=pipe, stdout=pipe, stderr=errors, env=home)  # noqa: S603, S607  a fixed program, found by PATH
 
 
 def nft(namespace: Namespace, *arguments: str, text: str = "") -> str:
