@@ -2,8 +2,8 @@
 
 Mutating ones are asked one after the other, in the order of their configurations' names, validating ones together.
 Upstream: k8s.io/apiserver, pkg/admission/plugin/webhook. Not there: AdmissionReview v1beta1, the variable `authorizer`,
-and audit annotations. A service reference is dialled at its cluster address, which a server reaches only where the
-kernel carries the cluster's network; whoever writes one is warned.
+and audit annotations. A service reference is dialled at its cluster address, which a server outside of the cluster's
+network, as that of `miniplane up`, can't reach; whoever writes one is warned.
 """
 
 import asyncio
@@ -281,8 +281,8 @@ def _syntax(attributes: Attributes) -> None:
                 causes.append(Cause("FieldValueInvalid", text, path))
         if hook["clientConfig"].get("service"):
             attributes.warnings.append(
-                f"webhooks[{index}].clientConfig.service: it is called at the service's cluster IP, which the API "
-                "server reaches on the kernel data path only; use url elsewhere"
+                f"webhooks[{index}].clientConfig.service: it is called at its cluster IP, which an API server "
+                "outside of the cluster's network, as that of `miniplane up`, can't reach; use url"
             )
     if causes:
         raise invalid(attributes.kind.resource, attributes.name, causes)

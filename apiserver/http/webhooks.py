@@ -34,6 +34,8 @@ class WebhookClient:
             return await self._send(call)
         except TimeoutError as error:
             raise CallError(f"{head}context deadline exceeded") from error
+        except aiohttp.ClientConnectorError as error:
+            raise CallError(f"{head}{error.os_error}") from error  # its own text shows our TLS context
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise CallError(f"{head}{error}") from error
 
