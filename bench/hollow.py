@@ -105,8 +105,8 @@ def main(role: str, folder: str, port: str, *rest: str) -> None:
     """Run one of the processes."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 16384), hard))
-    logs.configure("warning", "text")
-    cluster = LocalCluster(data_dir=Path(folder), port=int(port), nodes=1, network=NETWORK, log_level="warning")
+    logs.configure("error", "text")
+    cluster = LocalCluster(data_dir=Path(folder), port=int(port), nodes=1, network=NETWORK, log_level="error")
     run: Callable[..., Coroutine[Any, Any, None]]
     match role:
         case "apiserver":
