@@ -97,11 +97,13 @@ async def test_a_pod_of_higher_priority_takes_the_place_of_a_lower_one(world: An
 async def test_the_most_important_pod_is_placed_first(world: Any) -> None:
     """Of pods that wait for the same room the one of the highest priority gets it, whenever it came."""
     await add_classes(world, 0, 5, 10)
+    await add_node(world)
+    await world.client.patch(NODE, Key("", "a"), {"spec": {"unschedulable": True}})
     for name, priority in (("first", 0), ("second", 10), ("third", 5)):
         await world.client.create(POD, ranked(name, "1500m", priority) | {})
     async with world.running(scheduler.controller()):
         await world.until(POD, lambda seen: all(obj["status"].get("conditions") for obj in seen.values()))
-        await add_node(world)
+        await world.client.patch(NODE, Key("", "a"), {"spec": {"unschedulable": None}})
         bound = await world.until(POD, lambda seen: any(map(is_bound, seen.values())))
     assert [key.name for key, obj in bound.items() if is_bound(obj)] == ["second"]
 
