@@ -16,6 +16,21 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from miniplane.aio import stop
 
+HOP_BY_HOP = frozenset(
+    name.lower()
+    for name in (
+        hdrs.CONNECTION,
+        hdrs.KEEP_ALIVE,
+        hdrs.PROXY_AUTHENTICATE,
+        hdrs.PROXY_AUTHORIZATION,
+        hdrs.TE,
+        hdrs.TRAILER,
+        hdrs.TRANSFER_ENCODING,
+        hdrs.UPGRADE,
+        "Proxy-Connection",
+    )
+)
+"""Headers that are for one connection only, in lower case (RFC 9110, 7.6.1): a proxy does not hand them on."""
 HEAD_BYTES = 64 * 1024
 _READ = 65_536
 _REFUSAL_BYTES = 1024 * 1024

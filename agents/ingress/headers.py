@@ -4,21 +4,8 @@ from aiohttp import hdrs, web
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from miniplane.dataplane.http_routes import Backend, HeaderChange, Route
+from miniplane.upgrade import HOP_BY_HOP
 
-_HOP_BY_HOP = frozenset(
-    name.lower()
-    for name in (
-        hdrs.CONNECTION,
-        hdrs.KEEP_ALIVE,
-        hdrs.PROXY_AUTHENTICATE,
-        hdrs.PROXY_AUTHORIZATION,
-        hdrs.TE,
-        hdrs.TRAILER,
-        hdrs.TRANSFER_ENCODING,
-        hdrs.UPGRADE,
-        "Proxy-Connection",
-    )
-)
 _REPLACED = (
     hdrs.EXPECT,
     hdrs.FORWARDED,
@@ -72,7 +59,7 @@ def of_answer(headers: CIMultiDictProxy[str], route: Route, backend: Backend) ->
 def _kept(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
     """Headers without those that belong to one connection only."""
     named = {word.strip().lower() for value in headers.getall(hdrs.CONNECTION, ()) for word in value.split(",")}
-    dropped = _HOP_BY_HOP | named
+    dropped = HOP_BY_HOP | named
     return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in dropped)
 
 

@@ -31,20 +31,6 @@ _RESOURCES = {"pods": Resource("pods", "", "Pod"), "services": Resource("service
 _SCHEMES = ("", "http", "https")
 _PREFIX_PARTS = 8
 """`/api/v1/namespaces/NAMESPACE/pods/NAME/proxy`, and what follows is the backend's."""
-_HOP_BY_HOP = frozenset(
-    name.lower()
-    for name in (
-        hdrs.CONNECTION,
-        hdrs.KEEP_ALIVE,
-        hdrs.PROXY_AUTHENTICATE,
-        hdrs.PROXY_AUTHORIZATION,
-        hdrs.TE,
-        hdrs.TRAILER,
-        hdrs.TRANSFER_ENCODING,
-        hdrs.UPGRADE,
-        "Proxy-Connection",
-    )
-)
 _OURS = ("authorization", "host", "impersonate-", "x-remote-", "x-forwarded-for", "x-forwarded-uri")
 """Beginnings of headers that are for the API server or are told anew: a backend learns nobody's credentials."""
 _CONNECT_TIMEOUT_S = 5.0
@@ -293,4 +279,6 @@ class _Passing:
 def _end_to_end(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
     """Headers without those that belong to one connection only."""
     named = {word.strip().lower() for value in headers.getall(hdrs.CONNECTION, ()) for word in value.split(",")}
-    return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in _HOP_BY_HOP | named)
+    return CIMultiDict(
+        (name, value) for name, value in headers.items() if name.lower() not in upgrade.HOP_BY_HOP | named
+    )
